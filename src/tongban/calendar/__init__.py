@@ -1,0 +1,1 @@
+"""Working days with make-up days, from dated notices."""

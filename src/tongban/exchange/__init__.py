@@ -1,0 +1,1 @@
+"""Who may ask whom: envelope, grant, ticket, directory, receipt, batch bytes."""

@@ -1,0 +1,1 @@
+"""Who a question is about: identifiers with check digits, typed domains, packing, pseudonyms."""

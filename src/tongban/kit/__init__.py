@@ -1,0 +1,1 @@
+"""What every room stands on: errors, canonical bytes, keys, signed statements, time, identifiers of things."""

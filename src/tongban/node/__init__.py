@@ -1,0 +1,1 @@
+"""The program that stands at a department: gate, door, registers, fact tables."""

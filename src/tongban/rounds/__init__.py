@@ -1,0 +1,1 @@
+"""Many applicants at once: the round, its results, freeze and draw."""

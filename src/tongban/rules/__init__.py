@@ -1,0 +1,1 @@
+"""Questions a lawyer can read: rule text, vocabulary, compiler, engines, verdicts."""

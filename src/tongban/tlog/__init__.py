@@ -1,0 +1,1 @@
+"""The transparency log: RFC 9162 tree, durable entries, checkpoints, proofs, recovery."""
