@@ -87,3 +87,79 @@ def line_of(text: str, needle: str) -> int:
     """Line on which `needle` first stands, 1 if nowhere: good enough to send a person to the place."""
     position = text.find(needle)
     return text.count("\n", 0, position) + 1 if position >= 0 else 1
+
+
+class Section:
+    """One table of a TOML or YAML file, read key by key; what nobody read is refused by `done`.
+
+    Every mistake becomes FileInvalid with the line on which the key first stands.
+    """
+
+    def __init__(self, values: Any, path: Path, text: str, name: str = "") -> None:
+        self.path, self._text, self._name = path, text, name
+        if not isinstance(values, dict):
+            raise self.wrong(name, f"[{name}] must be a table")
+        self._values: dict[str, Any] = values
+        self._read: set[str] = set()
+
+    def wrong(self, key: str, what: str) -> FileInvalid:
+        """The error to raise about `key`."""
+        return FileInvalid(path=self.path, line=line_of(self._text, key.rsplit(".", 1)[-1]), what=what)
+
+    def _get(self, key: str, kind: type, default: Any) -> Any:
+        self._read.add(key)
+        where = f"{self._name}.{key}" if self._name else key
+        if key not in self._values:
+            if default is ...:
+                raise self.wrong(self._name or key, f"{where} is missing")
+            return default
+        value = self._values[key]
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.wrong(key, f"{where} must be a {_KINDS[kind]}")
+        return value
+
+    def text(self, key: str, default: Any = ...) -> Any:
+        return self._get(key, str, default)
+
+    def flag(self, key: str, default: Any = ...) -> Any:
+        return self._get(key, bool, default)
+
+    def integer(self, key: str, default: Any = ..., low: int = 0, high: int = 2**53) -> Any:
+        value = self._get(key, int, default)
+        if value is not None and not low <= value <= high:
+            raise self.wrong(key, f"{key} must lie between {low} and {high}")
+        return value
+
+    def texts(self, key: str, default: Any = ...) -> tuple[str, ...]:
+        values = self._get(key, list, default)
+        if not all(isinstance(value, str) for value in values):
+            raise self.wrong(key, f"{key} must be a list of texts")
+        return tuple(values)
+
+    def section(self, key: str, default: Any = ...) -> "Section":
+        return Section(self._get(key, dict, default), self.path, self._text, f"{self._name}.{key}".lstrip("."))
+
+    def sections(self, key: str) -> list["Section"]:
+        """The tables of an array of tables; none if the key is missing."""
+        return [Section(item, self.path, self._text, key) for item in self._get(key, list, [])]
+
+    def named(self, key: str) -> dict[str, "Section"]:
+        """Tables by their names, `[register.population]`; none if the key is missing."""
+        return {name: Section(item, self.path, self._text, name) for name, item in self._get(key, dict, {}).items()}
+
+    def has(self, key: str) -> bool:
+        return key in self._values
+
+    def done(self) -> None:
+        """Refuse keys that nobody asked for: a misspelt limit must not be a missing limit."""
+        for key in self._values:
+            if key not in self._read:
+                raise self.wrong(key, f"unknown key {key!r}")
+
+
+_KINDS = {str: "text", int: "whole number", bool: "true or false", list: "list", dict: "table"}
+
+
+def open_toml(path: Path) -> Section:
+    """The whole file as one Section. Raises FileInvalid."""
+    return Section(read_toml(path), path, read_text(path))

@@ -1,0 +1,284 @@
+"""What is true of people and bodies, drawn before any record is written.
+
+A table lists the situations somebody can be in towards one register, each with the reason for which
+the rule is then not met (none: it is met). Records are written from the situation (`person_records`,
+`unit_records`); the truth of an application follows from its situations alone (`truth`).
+The first situation of every table is the ordinary one in which the rule is met.
+
+The shares are [assumed]: chosen so that about two thirds are eligible and every reason occurs.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tongban.demo.columns import Flags
+
+Codes = npt.NDArray[np.int8]
+
+#: Reasons that leave a rule unknown: no record where silence says nothing. They send a person to a person.
+UNDECIDED = frozenset({"identity_not_confirmed", "no_record"})
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    name: str
+    reason: str  #: "" if the rule is met
+    applicants: float  #: weight among those of whom the rule is asked
+    others: float  #: weight among everybody else whom the register could hold
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    situations: tuple[Situation, ...]
+
+    def code(self, name: str) -> int:
+        return self._codes[name]
+
+    @cached_property
+    def _codes(self) -> dict[str, int]:
+        return {situation.name: code for code, situation in enumerate(self.situations)}
+
+    @cached_property
+    def reasons(self) -> npt.NDArray[Any]:
+        """Reason of each code."""
+        return np.array([situation.reason for situation in self.situations], object)
+
+    def draw(self, rng: np.random.Generator, rows: int, *, applicants: bool) -> Codes:
+        weights = [one.applicants if applicants else one.others for one in self.situations]
+        edges = np.cumsum(weights) / np.sum(weights)
+        codes = np.searchsorted(edges, rng.random(rows), side="right")
+        return np.minimum(codes, len(weights) - 1).astype(np.int8)
+
+
+def _table(name: str, *rows: tuple[str, str, float, float]) -> Table:
+    return Table(name, tuple(Situation(*row) for row in rows))
+
+
+POPULATION = _table(
+    "population",
+    ("registered", "", 0.991, 0.990),
+    ("deceased", "deceased", 0.0015, 0.006),
+    ("household_cancelled", "household_cancelled", 0.0025, 0.004),
+    ("number_of_nobody", "identity_not_confirmed", 0.005, 0.0),  # right in form, held by no register
+)
+HOUSEHOLD = _table(
+    "household",
+    ("here", "", 0.982, 1.0),
+    ("elsewhere", "household_elsewhere", 0.018, 0.0),
+)
+LICENCE = _table(
+    "driving_licence",
+    ("good", "", 0.842, 0.56),
+    ("good_until_today", "", 0.002, 0.0005),
+    ("none", "no_licence", 0.075, 0.38),
+    ("over_points", "licence_status", 0.010, 0.010),
+    ("not_in_normal_state", "licence_status", 0.020, 0.015),
+    ("good_until_yesterday", "licence_expired", 0.002, 0.0005),
+    ("expired", "licence_expired", 0.028, 0.020),
+    ("class_without_cars", "licence_class", 0.021, 0.014),
+)
+VEHICLE = _table(
+    "vehicle",
+    ("none", "", 0.800, 0.690),
+    ("motorcycle", "", 0.015, 0.020),
+    ("lorry", "", 0.008, 0.008),
+    ("car_deregistered", "", 0.020, 0.020),
+    ("car_deregistered_overdue", "", 0.004, 0.004),
+    ("car_transferred", "", 0.012, 0.010),
+    ("motorcycle_due_tomorrow", "", 0.002, 0.0005),
+    ("car", "has_vehicle", 0.095, 0.200),
+    ("car_not_inspected", "has_vehicle", 0.008, 0.010),
+    ("car_seized", "has_vehicle", 0.002, 0.002),
+    ("several_cars", "has_vehicle", 0.010, 0.020),
+    ("car_overdue", "has_vehicle", 0.004, 0.004),
+    ("motorcycle_due_today", "scrap_due", 0.002, 0.0005),
+    ("motorcycle_overdue", "scrap_due", 0.010, 0.006),
+    ("lorry_overdue", "scrap_due", 0.008, 0.005),
+)
+PERMIT = _table(
+    "residence_permit",
+    ("valid", "", 0.924, 0.68),
+    ("from_today", "", 0.003, 0.001),
+    ("until_today", "", 0.003, 0.001),
+    ("none", "no_residence_permit", 0.022, 0.22),
+    ("cancelled", "residence_permit_cancelled", 0.014, 0.03),
+    ("until_yesterday", "residence_permit_expired", 0.003, 0.001),
+    ("expired", "residence_permit_expired", 0.028, 0.07),
+    ("from_tomorrow", "residence_permit_expired", 0.003, 0.001),
+)
+WORK_PERMIT = _table(
+    "work_residence_permit",
+    ("valid", "", 0.860, 0.012),
+    ("from_today", "", 0.005, 0.0),
+    ("until_today", "", 0.005, 0.0),
+    ("none", "no_work_permit", 0.030, 0.975),
+    ("accompanying", "accompanying_person", 0.040, 0.009),
+    ("cancelled", "work_permit_cancelled", 0.020, 0.002),
+    ("until_yesterday", "work_permit_expired", 0.005, 0.0),
+    ("expired", "work_permit_expired", 0.030, 0.002),
+    ("from_tomorrow", "work_permit_expired", 0.005, 0.0),
+)
+INSURANCE = _table(
+    "social_insurance",
+    ("unbroken", "", 0.500, 0.340),
+    ("exactly_60_months", "", 0.020, 0.001),
+    ("several_employers", "", 0.200, 0.190),
+    ("gap_healed", "", 0.060, 0.030),
+    ("overlapping", "", 0.030, 0.020),
+    ("only_59_months", "insurance_interrupted", 0.015, 0.001),
+    ("gap", "insurance_interrupted", 0.085, 0.080),
+    ("last_month_missing", "insurance_not_current", 0.015, 0.002),
+    ("stopped", "insurance_not_current", 0.035, 0.080),
+    ("none", "no_insurance", 0.040, 0.256),
+)
+TAX = _table(
+    "income_tax",
+    ("every_year", "", 0.680, 0.290),
+    ("december_paid_in_january", "", 0.060, 0.015),
+    ("only_first_and_last_day", "", 0.010, 0.001),
+    ("one_fen", "", 0.010, 0.001),
+    ("year_missing", "tax_year_missing", 0.060, 0.030),
+    ("year_paid_later", "tax_year_missing", 0.030, 0.005),
+    ("year_refunded", "tax_year_missing", 0.012, 0.002),
+    ("first_year_a_day_early", "tax_year_missing", 0.008, 0.001),
+    ("last_year_missing", "tax_last_year_missing", 0.060, 0.040),
+    ("last_year_paid_later", "tax_last_year_missing", 0.025, 0.005),
+    ("none", "no_tax_record", 0.045, 0.610),
+)
+LODGING = _table(
+    "exit_entry",
+    ("settled", "", 0.840, 0.60),
+    ("exactly_one_year", "", 0.015, 0.001),
+    ("document_until_today", "", 0.015, 0.001),
+    ("document_until_yesterday", "document_expired", 0.010, 0.001),
+    ("document_expired", "document_expired", 0.030, 0.05),
+    ("one_day_short", "lodging_too_short", 0.010, 0.001),
+    ("newly_arrived", "lodging_too_short", 0.080, 0.34),
+)
+BUSINESS = _table(
+    "business_licence",
+    ("registered_here", "", 0.905, 0.86),
+    ("revoked", "licence_revoked", 0.028, 0.05),
+    ("cancelled", "licence_cancelled", 0.030, 0.06),
+    ("of_another_city", "registered_elsewhere", 0.018, 0.01),
+    ("moved_away", "registered_elsewhere", 0.012, 0.02),
+    ("not_held", "no_record", 0.010, 0.0),
+)
+CODE = _table(
+    "organisation_code",
+    ("valid", "", 0.918, 0.88),
+    ("until_today", "", 0.008, 0.001),
+    ("until_yesterday", "code_expired", 0.006, 0.001),
+    ("expired", "code_expired", 0.040, 0.07),
+    ("cancelled", "code_cancelled", 0.022, 0.05),
+    ("not_held", "no_record", 0.010, 0.0),
+)
+VAT = _table(
+    "vat",
+    ("enough", "", 0.745, 0.40),
+    ("exactly_enough", "", 0.010, 0.001),
+    ("new_and_enough", "", 0.030, 0.01),
+    ("new_on_first_day_exactly_enough", "", 0.006, 0.001),
+    ("one_fen_short", "vat_too_low", 0.010, 0.001),
+    ("low", "vat_too_low", 0.070, 0.36),
+    ("nothing_paid", "vat_too_low", 0.040, 0.12),
+    ("new_and_one_fen_short", "vat_too_low", 0.010, 0.001),
+    ("a_day_too_old_to_be_new", "vat_too_low", 0.006, 0.001),
+    ("paid_the_year_before_only", "vat_too_low", 0.010, 0.02),
+    ("not_in_normal_state", "taxpayer_state", 0.035, 0.05),
+    ("deregistered", "taxpayer_state", 0.020, 0.05),
+    ("not_held", "no_record", 0.010, 0.0),
+)
+BODY = _table(
+    "social_body",
+    ("registered", "", 0.890, 0.86),
+    ("until_today", "", 0.010, 0.001),
+    ("until_yesterday", "body_expired", 0.010, 0.001),
+    ("expired", "body_expired", 0.040, 0.06),
+    ("cancelled", "body_cancelled", 0.025, 0.05),
+    ("revoked", "body_cancelled", 0.020, 0.03),
+    ("not_held", "no_record", 0.010, 0.0),
+)
+
+#: Tables by kind, in the order in which reasons count: those asked first, then the others.
+ASKED: dict[str, tuple[tuple[Table, ...], tuple[Table, ...]]] = {
+    "resident": ((POPULATION, HOUSEHOLD), (LICENCE, VEHICLE)),
+    "work_permit": ((POPULATION,), (WORK_PERMIT, LICENCE, VEHICLE)),
+    "residence_permit": ((POPULATION,), (PERMIT, INSURANCE, TAX, LICENCE, VEHICLE)),
+    "foreign": ((LODGING,), (LICENCE, VEHICLE)),
+    # POPULATION here is the handler's.
+    "enterprise": ((POPULATION,), (BUSINESS, CODE, VAT)),
+    "social_body": ((POPULATION,), (BODY, CODE)),
+}
+
+#: Where every situation of a table is planted: one kind is enough.
+PLANTED: dict[str, tuple[Table, ...]] = {
+    "resident": (POPULATION, HOUSEHOLD, LICENCE, VEHICLE),
+    "work_permit": (WORK_PERMIT,),
+    "residence_permit": (PERMIT, INSURANCE, TAX),
+    "foreign": (LODGING,),
+    "enterprise": (POPULATION, BUSINESS, CODE, VAT),
+    "social_body": (BODY,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """The applicants of one kind."""
+
+    kind: str
+    codes: dict[str, Codes]  #: by table
+    planted: Flags  #: set on one situation with all else in order
+
+    @property
+    def size(self) -> int:
+        return self.planted.size
+
+
+def least(kind: str, planted: int) -> int:
+    """Applicants of a kind without whom its planted situations do not find room."""
+    return planted * sum(len(table.situations) for table in PLANTED[kind]) + 2
+
+
+def draw_lot(rng: np.random.Generator, kind: str, size: int, planted: int) -> Lot:
+    first, others = ASKED[kind]
+    codes = {table.name: table.draw(rng, size, applicants=True) for table in (*first, *others)}
+    flags = np.zeros(size, np.bool_)
+    start = 0
+    for table in PLANTED[kind]:
+        for code in range(len(table.situations)):
+            rows = slice(start, start + planted)
+            for name in codes:
+                codes[name][rows] = 0
+            codes[table.name][rows] = code
+            flags[rows] = True
+            start += planted
+    if HOUSEHOLD.name in codes:
+        # Who is in no register has no household in it either.
+        codes[HOUSEHOLD.name][codes[POPULATION.name] == POPULATION.code("number_of_nobody")] = 0
+    return Lot(kind, codes, flags)
+
+
+def causes(lot: Lot) -> npt.NDArray[Any]:
+    """The true reason of each applicant; "" for those who are eligible.
+
+    First asked come first, and where they leave somebody undecided nothing further is asked; within
+    each group what is not met comes before what is unknown, as in the order of decisions.
+    """
+    first, others = (_group(lot, tables) for tables in ASKED[lot.kind])
+    return np.where(first != "", first, others)
+
+
+def _group(lot: Lot, tables: tuple[Table, ...]) -> npt.NDArray[Any]:
+    found = np.full(lot.size, "", object)
+    for undecided in (False, True):
+        for table in tables:
+            reasons = table.reasons[lot.codes[table.name]]
+            wanted = (reasons != "") & (np.isin(reasons, list(UNDECIDED)) == undecided)
+            found = np.where((found == "") & wanted, reasons, found)
+    return found

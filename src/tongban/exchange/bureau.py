@@ -1,0 +1,263 @@
+"""The data bureau's folder: its keys, the entries it lists, and the directory it publishes.
+
+    keys/       root-1…3 (off line in earnest), hub, timestamp, log
+    root.json   the signed root;  entries/  one signed statement a file
+    log/        the hub's log;    public/directory.json  what nodes pull
+
+An entry comes here already signed by whoever is responsible for it; a grant gets the hub's signature beside the
+provider's. Publishing changes one file by renaming: a node pulls the old directory or the new one.
+"""
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tongban.exchange import directory, listing, publish, root
+from tongban.exchange.root import Root
+from tongban.kit import statement
+from tongban.kit.clock import Clock
+from tongban.kit.errors import Corrupt, Invalid, Refused
+from tongban.kit.keys import SigningKey, new_key, read_key
+from tongban.kit.statement import Statement
+from tongban.tlog.log import Draft, Log
+
+_ROLES = ("hub", "timestamp", "log")
+ROOT_KEYS, THRESHOLD = 3, 2
+ROOT_YEARS = 5
+
+
+class BureauExists(Invalid):
+    """A folder that already holds a bureau."""
+
+    code = "exchange.bureau_exists"
+    message = "{folder} already holds a city's directory."
+    remedy = "Take another folder; keys are never overwritten."
+
+
+class BureauInvalid(Corrupt):
+    """A bureau's folder that cannot be read."""
+
+    code = "exchange.bureau_invalid"
+    message = "The directory folder {folder} cannot be used: {what}."
+    remedy = "Restore the file from the bureau's copy; nodes go on with the directory they have."
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What was published: the head's version and digest, and where it stands in the hub's log."""
+
+    version: int
+    digest: str
+    entry: int
+    entries: int
+
+
+class Bureau:
+    """One city's directory, as its bureau keeps it."""
+
+    def __init__(self, folder: Path, clock: Clock, pass_phrase: str | None = None) -> None:
+        """Open an existing folder. Raises BureauInvalid, KeyFileInvalid."""
+        self.folder, self._clock = folder, clock
+        self._keys = {role: read_key(folder / "keys" / f"{role}.json", pass_phrase) for role in _ROLES}
+        self.root_statement = self._statement(folder / "root.json")
+        read = root.from_statement(self.root_statement)
+        if isinstance(read, Refused):
+            raise BureauInvalid(folder=folder.name, what=read.reason)
+        self.root: Root = read
+
+    @classmethod
+    def create(cls, folder: Path, city: str, code: str, clock: Clock, pass_phrase: str | None = None) -> "Bureau":
+        """Make keys and the first root for the member `code`, the bureau itself. Raises BureauExists."""
+        if (folder / "root.json").exists():
+            raise BureauExists(folder=folder)
+        roots = [new_key(f"{code}.root.{n}") for n in range(1, ROOT_KEYS + 1)]
+        roles = {role: new_key(f"{code}.{role}.1") for role in _ROLES}
+        for n, key in enumerate(roots, 1):
+            key.write(folder / "keys" / f"root-{n}.json", pass_phrase)
+        for role, key in roles.items():
+            key.write(folder / "keys" / f"{role}.json", pass_phrase)
+        origin, now = f"{code}/hub", clock.seconds()
+        body = publish.compose_root(
+            city=city,
+            version=1,
+            threshold=THRESHOLD,
+            keys=[key.public for key in roots],
+            roles={role: [key.public] for role, key in roles.items()},
+            log_origin=origin,
+            issued_at=now,
+            expires_at=now + ROOT_YEARS * 365 * 86_400,
+        )
+        _write(folder / "root.json", orjson.dumps(statement.sign(body, *roots).to_json()))
+        Log.create(folder / "log", origin, roles["log"], clock).close()
+        return cls(folder, clock, pass_phrase)
+
+    @property
+    def public(self) -> Path:
+        """The published directory."""
+        return self.folder / "public" / "directory.json"
+
+    def root_keys(self, pass_phrase: str | None = None) -> list[SigningKey]:
+        """Offline keys that are here: in the demonstration all three, in earnest none."""
+        found = sorted((self.folder / "keys").glob("root-*.json"))
+        return [read_key(path, pass_phrase) for path in found]
+
+    def countersign(self, grant: Statement) -> Statement:
+        """A grant that the provider signed, with the hub's signature beside it."""
+        return grant.also_by(self._keys["hub"])
+
+    # --- entries --------------------------------------------------------------------------------------
+
+    def put(self, *entries: Statement) -> None:
+        """List entries; one with the same kind and id is replaced. Nothing is public before `publish`."""
+        for entry in entries:
+            _write(self._place(entry.kind, _id_of(entry)), orjson.dumps(entry.to_json()))
+
+    def remove(self, kind: str, id: str) -> bool:
+        """Strike an entry; False if there was none. A grant that is struck is withdrawn at the next publication."""
+        place = self._place(kind, id)
+        found = place.exists()
+        place.unlink(missing_ok=True)
+        return found
+
+    def entries(self) -> Iterator[Statement]:
+        for path in sorted((self.folder / "entries").glob("*.json")):
+            yield self._statement(path)
+
+    def without_effect(self) -> dict[str, Refused]:
+        """Listed entries that no node would give effect, by "kind id", with the reason."""
+        entries = {entry.digest(): entry for entry in self.entries()}
+        ignored = publish.without_effect(self.root, entries.values())
+        return {f"{entries[digest].kind} {_id_of(entries[digest])}": why for digest, why in ignored.items()}
+
+    # --- publication ----------------------------------------------------------------------------------
+
+    def publish(self) -> Publication:
+        """Sign a head over the entries, log it, and put the whole in the nodes' place.
+
+        Raises
+            EntryInvalid: an entry would have no effect at any node; nothing is published.
+        """
+        entries = list(self.entries())
+        before = self._published_head()
+        version = int(before.body["version"]) + 1 if before else 1
+        head = publish.draft(
+            self.root,
+            entries,
+            version=version,
+            previous=before.digest() if before else directory.FIRST,
+            issued_at=self._clock.seconds(),
+            key=self._keys["timestamp"],
+        )
+        log, index = self._logged(entries, head, version)
+        _write(self.public, publish.published([], self.root_statement, head, log, entries))
+        return Publication(version, head.digest(), index, len(entries))
+
+    def _logged(self, entries: list[Statement], head: Statement, version: int) -> tuple[dict[str, Any], int]:
+        log = Log.open(self.folder / "log", self.root.log_origin, self._keys["log"], self._clock)
+        try:
+            body = {"digest": head.digest(), "version": version}
+            drafts = [*self._new_grants(entries), Draft({"kind": "directory", "body": body})]
+            index = log.append_many(drafts)[-1].index
+            checkpoint = log.checkpoint()
+            size = log.tree.size
+            proof = log.tree.inclusion_proof(index, size)
+            return (
+                publish.log_proof(
+                    origin=self.root.log_origin, index=index, size=size, proof=proof, checkpoint=checkpoint
+                ),
+                index,
+            )
+        finally:
+            log.close()
+
+    def _new_grants(self, entries: list[Statement]) -> list[Draft]:
+        """One entry of the log for each grant that was not published before, or no longer is."""
+        known_path = self.folder / "granted.json"
+        known = set(json.loads(known_path.read_text())) if known_path.exists() else set()
+        grants = {entry.digest(): entry for entry in entries if entry.kind == "grant"}
+        drafts = [
+            Draft(
+                {
+                    "kind": "grant",
+                    "body": {"grant": one.body["id"], "digest": digest, "signed_by": sorted(one.signatures)},
+                }
+            )
+            for digest, one in grants.items()
+            if digest not in known
+        ]
+        withdrawn = sorted(known - set(grants))
+        drafts += [Draft({"kind": "grant", "body": {"grant": "", "digest": one, "signed_by": []}}) for one in withdrawn]
+        _write(known_path, json.dumps(sorted(grants)).encode())
+        return drafts
+
+    def _published_head(self) -> Statement | None:
+        if not self.public.exists():
+            return None
+        return statement.from_json(orjson.loads(self.public.read_bytes())["head"])
+
+    def _place(self, kind: str, id: str) -> Path:
+        # Names of entries hold slashes; a digest of the name makes a file name of it.
+        return self.folder / "entries" / f"{kind}-{hashlib.sha256(id.encode()).hexdigest()[:24]}.json"
+
+    def _statement(self, path: Path) -> Statement:
+        try:
+            return statement.from_json(orjson.loads(path.read_bytes()))
+        except (OSError, ValueError, Invalid) as error:
+            raise BureauInvalid(folder=self.folder.name, what=f"{path.name}: {type(error).__name__}") from None
+
+
+def _id_of(entry: Statement) -> str:
+    return str(entry.body["code"] if entry.kind == "member" else entry.body["id"])
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".new")
+    with beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+class Office:
+    """A member's own keys that are not at its node: the offline root and the approval key."""
+
+    def __init__(self, folder: Path, code: str, pass_phrase: str | None = None) -> None:
+        """Open the folder, making the keys that are missing."""
+        self.code = code
+        self.root = _kept(folder / "root.json", f"{code}.root.1", pass_phrase)
+        self.approval = _kept(folder / "approval.json", f"{code}.approval.1", pass_phrase)
+
+    def key_entry(self, key: SigningKey, role: str, since: str, until: str, revoked_at: str | None = None) -> Statement:
+        """A key of this member, vouched for by its root."""
+        public = base64.b64encode(key.public.public).decode()
+        body = listing.compose(
+            "key",
+            id=key.id,
+            member=self.code,
+            role=role,
+            public=public,
+            algorithm=key.algorithm,
+            since=since,
+            until=until,
+            revoked_at=revoked_at,
+        )
+        return statement.sign(body, self.root)
+
+    def approve(self, body: dict[str, Any]) -> Statement:
+        """A resource, rule or grant of this member, signed with the approval key."""
+        return statement.sign(body, self.approval)
+
+
+def _kept(path: Path, id: str, pass_phrase: str | None) -> SigningKey:
+    if not path.exists():
+        new_key(id).write(path, pass_phrase)
+    return read_key(path, pass_phrase)

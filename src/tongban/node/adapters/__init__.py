@@ -1,0 +1,16 @@
+"""Registers of every kind a department has: a closed table of adapters."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+from tongban.node.adapters.register import Register
+from tongban.node.config import RegisterConfig
+
+#: kind in node.toml → module of this package with `connect(config) -> Register`
+ADAPTERS = {"url": "sql", "parquet": "files", "csv": "files"}
+
+
+def connect(config: RegisterConfig) -> Register:
+    """Open a register read-only. Raises RegisterUnavailable."""
+    opened: Callable[[RegisterConfig], Register] = import_module(f"{__name__}.{ADAPTERS[config.kind]}").connect
+    return opened(config)

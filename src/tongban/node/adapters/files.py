@@ -1,0 +1,95 @@
+"""Registers that are a Parquet or CSV file, read through DuckDB.
+
+Point look-ups scan the file: tens of milliseconds. They run in a thread; a department that is asked often
+gives its node a database.
+"""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from tongban.kit.errors import Unavailable
+from tongban.node.adapters.register import (
+    MOST_ROWS,
+    PointQuery,
+    RegisterChanged,
+    RegisterUnavailable,
+    SelectRefused,
+    reviewed,
+)
+from tongban.node.config import RegisterConfig
+
+
+def connect(config: RegisterConfig) -> "FileRegister":
+    return FileRegister(config.name, config.kind, Path(config.location))
+
+
+class FileRegister:
+    """One file, visible to SELECTs as a table with the register's name and only text columns."""
+
+    def __init__(self, name: str, kind: str, path: Path) -> None:
+        self.name = name
+        self._lock = threading.Lock()
+        if not path.is_file():
+            raise RegisterUnavailable(register=name, what="the file is not there")
+        self._connection = duckdb.connect()
+        place = str(path).replace("'", "''")
+        source = f"read_parquet('{place}')" if kind == "parquet" else f"read_csv('{place}', all_varchar=true)"
+        try:
+            self._connection.execute("SET threads=2")
+            self._connection.execute(f"SET allowed_paths=['{place}']")
+            # A SELECT in node.toml must not reach other files of the machine.
+            self._connection.execute("SET enable_external_access=false")
+            self._connection.execute(f'CREATE VIEW "{name}" AS SELECT CAST(COLUMNS(*) AS VARCHAR) FROM {source}')
+            self._connection.execute("SET lock_configuration=true")
+        except duckdb.Error as error:
+            raise RegisterUnavailable(register=name, what=type(error).__name__) from None
+
+    def point(self, select: str) -> PointQuery:
+        columns = reviewed(select, self.name, "duckdb")
+        if select.count(":key") != 1:
+            raise SelectRefused(register=self.name, what="a point SELECT names :key exactly once")
+        prepared = select.replace(":key", "?")
+        self.rows(f"EXPLAIN {prepared}", [""])
+        return FilePoint(self, prepared, columns)
+
+    def extract(self, select: str) -> Any:
+        reviewed(select, self.name, "duckdb")
+        with self._lock:
+            try:
+                return self._connection.sql(select).to_arrow_table()
+            except duckdb.Error as error:
+                raise _translated(self.name, error) from None
+
+    def rows(self, select: str, values: list[str]) -> Sequence[Sequence[Any]]:
+        # One connection, one statement at a time: an unfinished result makes the next one fail.
+        with self._lock:
+            try:
+                return self._connection.execute(select, values).fetchall()
+            except duckdb.Error as error:
+                raise _translated(self.name, error) from None
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class FilePoint:
+    """A look-up that scans the file."""
+
+    quick = False
+
+    def __init__(self, register: FileRegister, select: str, columns: tuple[str, ...]) -> None:
+        self.columns = columns
+        self._register, self._select = register, select
+
+    def read(self, key: str) -> Sequence[Sequence[Any]]:
+        return self._register.rows(self._select, [key])[:MOST_ROWS]
+
+
+def _translated(register: str, error: duckdb.Error) -> Unavailable:
+    if isinstance(error, duckdb.BinderException | duckdb.CatalogException):
+        return RegisterChanged(register=register, what="a table or column is not there")
+    return RegisterUnavailable(register=register, what=type(error).__name__)

@@ -1,0 +1,88 @@
+"""What every register adapter can do, and which SELECTs it will run."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tongban.kit.errors import Invalid, Unavailable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Rows a point query may return; a key that has more is a wrong key or a wrong SELECT.
+MOST_ROWS = 200
+
+
+class RegisterUnavailable(Unavailable):
+    """The department's store does not answer."""
+
+    code = "node.register_unavailable"
+    message = "Register {register} cannot be read: {what}."
+    remedy = "Check that its store runs and that the read-only account may read it; then `./tongban node check DIR`."
+
+
+class RegisterChanged(Unavailable):
+    """The store answers, but a column or table that the reviewed SELECT names is gone."""
+
+    code = "node.register_changed"
+    message = "Register {register} no longer fits its reviewed SELECT: {what}."
+    remedy = "Review the SELECT in node.toml against the store; callers get unknown until then."
+
+
+class SelectRefused(Invalid):
+    """A SELECT in node.toml that we will not run."""
+
+    code = "node.select_refused"
+    message = "The SELECT of {register} is refused: {what}."
+    remedy = "Write one plain SELECT with named columns over the register's own tables."
+
+
+#: Reads the rows of one key: values in the order of `columns`.
+Reader = Callable[[str], Sequence[Sequence[Any]]]
+
+
+class PointQuery(Protocol):
+    """A prepared look-up by key."""
+
+    columns: tuple[str, ...]
+    #: True: a call takes microseconds and may run on the event loop; False: it needs a thread.
+    quick: bool
+
+    def read(self, key: str) -> Sequence[Sequence[Any]]: ...
+
+
+class Register(Protocol):
+    """A department's store, opened read-only."""
+
+    def point(self, select: str) -> PointQuery:
+        """Prepare a SELECT with `:key`. Raises RegisterUnavailable, RegisterChanged, SelectRefused."""
+        ...
+
+    def extract(self, select: str) -> "pa.Table":
+        """All rows, every column as text. Raises as `point`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def reviewed(select: str, register: str, dialect: str) -> tuple[str, ...]:
+    """Names of the columns of a plain SELECT. Raises SelectRefused.
+
+    A node's file is written by the department's own staff; this catches slips (a star, a second
+    statement, a file-reading function), not enemies: the account is read-only all the same.
+    """
+    import sqlglot
+    from sqlglot import exp
+
+    try:
+        found = [tree for tree in sqlglot.parse(select, dialect=dialect) if tree is not None]
+    except sqlglot.errors.SqlglotError:
+        raise SelectRefused(register=register, what="it cannot be parsed") from None
+    if len(found) != 1 or not isinstance(found[0], exp.Select):
+        raise SelectRefused(register=register, what="it is not exactly one SELECT")
+    tree = found[0]
+    if tree.find(exp.Star) is not None and not isinstance(tree.find(exp.Star).parent, exp.Count):  # type: ignore[union-attr]
+        raise SelectRefused(register=register, what="columns must be named, not *")
+    for table in tree.find_all(exp.Table):
+        if not isinstance(table.this, exp.Identifier):
+            raise SelectRefused(register=register, what="it reads something that is not a table")
+    return tuple(column.alias_or_name for column in tree.selects)

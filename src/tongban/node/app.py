@@ -1,0 +1,58 @@
+"""The node's front to other nodes: bare ASGI, two kinds of path, nothing else answers.
+
+`/v1/…` goes through the gate; `/healthz` says whether the node can answer calls.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import orjson
+
+from tongban.exchange.refusals import status_of
+from tongban.kit.errors import Refused
+from tongban.node.body import Receive
+from tongban.node.gate import Gate, Reply
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_QUERY_STRING = Refused("exchange.unknown_path", "a call has no query string: no identifier stands in an address")
+
+
+class ExchangeApp:
+    """ASGI application of a node's exchange port."""
+
+    def __init__(self, gate: Gate, health: Callable[[], dict[str, Any]]) -> None:
+        self._call, self._health = gate.call, health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
+        if path == b"/healthz":
+            reply = _health_reply(self._health())
+        elif scope["query_string"]:
+            reply = refused_reply(_QUERY_STRING)
+        else:
+            client = scope.get("client")
+            peer = client[0] if client else ""
+            reply = await self._call(scope["method"].encode(), path, scope["headers"], peer, receive)
+        await send_reply(send, reply)
+
+
+async def send_reply(send: Send, reply: Reply) -> None:
+    """Send status, headers with the length, and body."""
+    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def refused_reply(refused: Refused) -> Reply:
+    """An unsigned refusal."""
+    body = orjson.dumps({"code": refused.code, "reason": refused.reason})
+    return Reply(status_of(refused.code), [(b"content-type", b"application/json")], body)
+
+
+def _health_reply(state: dict[str, Any]) -> Reply:
+    status = 200 if state["answers"] else 503
+    return Reply(status, [(b"content-type", b"application/json")], orjson.dumps(state))

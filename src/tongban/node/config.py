@@ -1,0 +1,254 @@
+"""What `node.toml` says: which registers, which resources, which doors, which limits.
+
+A node is a folder: `node.toml`, `keys/`, `log/`, `facts/`, `directory.json`. Paths in the file are relative to it.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tongban.kit import canonical
+from tongban.kit.config import Section, open_toml
+
+#: What a raw column is read as when facts are made; `code` needs its list.
+RAW_KINDS = frozenset({"name", "text", "mark", "date", "month", "amount", "integer", "code", "document"})
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterConfig:
+    """Where a register is: exactly one of a SQLAlchemy URL, a Parquet file, a CSV file."""
+
+    name: str
+    kind: str  #: "url" | "parquet" | "csv"
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawColumn:
+    """A column of the extracted rows, and how its text is to be understood."""
+
+    name: str
+    kind: str
+    codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FactsConfig:
+    """How one row a key is made from the register's rows.
+
+    `rows` maps a register name to the SELECT that extracts it; `number` is the identifier's column, `document` the
+    column that names its kind (empty: `domain` holds for all). `merge` is "one_row", or SQL over the typed rows.
+    """
+
+    rows: Mapping[str, str]
+    number: str
+    domain: str
+    document: str
+    columns: Mapping[str, tuple[RawColumn, ...]]
+    merge: str
+    require: Mapping[str, str] = field(
+        default_factory=dict
+    )  #: by register: SQL that must be TRUE, else the row is rejected
+
+    def digest(self) -> str:
+        """Part of what the owner approves: other SQL is another question."""
+        columns = {name: [[c.name, c.kind, list(c.codes)] for c in raw] for name, raw in self.columns.items()}
+        held = {"rows": dict(self.rows), "number": self.number, "domain": self.domain, "document": self.document}
+        return canonical.digest({**held, "columns": columns, "merge": self.merge, "require": dict(self.require)})
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceConfig:
+    """One catalogue resource as this node answers it."""
+
+    id: str
+    register: str
+    point: str  #: SELECT with `:key`; empty: no `query`
+    fields: tuple[str, ...]
+    masks: Mapping[str, str]
+    facts: FactsConfig | None
+
+
+@dataclass(frozen=True, slots=True)
+class DoorSystem:
+    """A system of the own department that may use the local door."""
+
+    name: str
+    uid: int | None  #: of the peer on the Unix socket
+    token_sha256: str  #: of the bearer token on loopback; empty: none
+    grants: frozenset[str]  #: grant ids; {"*"}: all of this member's
+    operators: frozenset[str]  #: staff numbers it may name; {"*"}: any
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds. Policy of this node, not of the protocol."""
+
+    json_body: int = 64 * 1024
+    batch_body: int = 256 * 1024 * 1024
+    header_bytes: int = 16 * 1024
+    body_seconds: int = 30
+    read_seconds: int = 10
+    calls_per_second: int = 20_000
+    burst: int = 40_000
+    memory_mb: int = 1024
+    threads: int = 2
+    refused_an_hour: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    folder: Path
+    id: str
+    member: str
+    host: str
+    port: int
+    mode: str  #: "demonstration" | "production"
+    certificate: str
+    certificate_key: str
+    directory: str  #: path or URL it is pulled from
+    directory_root: str  #: digest of the first root statement
+    pull_seconds: int
+    door_socket: str
+    door_port: int
+    systems: tuple[DoorSystem, ...]
+    registers: Mapping[str, RegisterConfig]
+    resources: Mapping[str, ResourceConfig]
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def loopback(self) -> bool:
+        return ipaddress.ip_address(self.host).is_loopback
+
+
+def read(folder: Path) -> NodeConfig:
+    """Read and check `folder/node.toml`. Raises FileInvalid with the line."""
+    top = open_toml(folder / "node.toml")
+    node = top.section("node")
+    door = top.section("door", {})
+    registers = {name: _register(name, part, folder) for name, part in top.named("register").items()}
+    config = NodeConfig(
+        folder=folder,
+        id=node.text("id"),
+        member=node.text("member"),
+        host=node.text("host", "127.0.0.1"),
+        port=node.integer("port", low=0, high=65535),
+        mode=node.text("mode", "demonstration"),
+        certificate=node.text("certificate", ""),
+        certificate_key=node.text("certificate_key", ""),
+        directory=_place(node.text("directory"), folder),
+        directory_root=node.text("directory_root"),
+        pull_seconds=node.integer("pull_seconds", 20, low=1, high=3600),
+        door_socket=_place(door.text("socket", ""), folder),
+        door_port=door.integer("port", 0, high=65535),
+        systems=tuple(_system(part) for part in door.sections("system")),
+        registers=registers,
+        resources={name: _resource(name, part, registers) for name, part in top.named("resource").items()},
+        limits=_limits(top.section("limits", {})),
+    )
+    for part in (top, node, door):
+        part.done()
+    _agree(config, node)
+    return config
+
+
+def _agree(config: NodeConfig, node: Section) -> None:
+    try:
+        loopback = config.loopback
+    except ValueError:
+        raise node.wrong("host", "host must be an IP address") from None
+    # A name and number in clear on a network is a leak that no log can take back.
+    if not loopback and not (config.certificate and config.certificate_key):
+        raise node.wrong("host", "off loopback TLS is mandatory: certificate and certificate_key are missing")
+    if config.mode not in ("demonstration", "production"):
+        raise node.wrong("mode", "mode must be 'demonstration' or 'production'")
+
+
+def _place(text: str, folder: Path) -> str:
+    return text if not text or "://" in text else str((folder / text).resolve())
+
+
+def _register(name: str, part: Section, folder: Path) -> RegisterConfig:
+    kinds = [kind for kind in ("url", "parquet", "csv") if part.has(kind)]
+    if len(kinds) != 1:
+        raise part.wrong(name, f"register {name} needs exactly one of url, parquet, csv")
+    location = part.text(kinds[0])
+    part.done()
+    if kinds[0] == "url":
+        head, slashes, tail = location.partition("sqlite:///")
+        location = f"sqlite:///{(folder / tail).resolve()}" if slashes and not head else location
+    else:
+        location = _place(location, folder)
+    return RegisterConfig(name, kinds[0], location)
+
+
+def _resource(name: str, part: Section, registers: Mapping[str, RegisterConfig]) -> ResourceConfig:
+    register = part.text("register")
+    if register not in registers:
+        raise part.wrong(register, f"resource {name} names register {register!r}, which is not in this file")
+    masks = part.section("masks", {})
+    found = ResourceConfig(
+        id=name,
+        register=register,
+        point=part.text("point", ""),
+        fields=part.texts("fields", []),
+        masks={field: masks.text(field) for field in part.texts("masked", [])},
+        facts=_facts(name, part.section("facts"), register, registers) if part.has("facts") else None,
+    )
+    masks.done()
+    part.done()
+    return found
+
+
+def _facts(name: str, part: Section, register: str, registers: Mapping[str, RegisterConfig]) -> FactsConfig:
+    rows: dict[str, str] = {}
+    columns: dict[str, tuple[RawColumn, ...]] = {}
+    require: dict[str, str] = {}
+    for source in part.sections("source"):
+        of = source.text("register", register)
+        if of not in registers:
+            raise source.wrong(of, f"facts of {name} name register {of!r}, which is not in this file")
+        rows[of] = source.text("rows")
+        columns[of] = tuple(_raw_column(source, spec) for spec in source.texts("columns"))
+        if source.has("require"):
+            require[of] = source.text("require")
+        source.done()
+    if not rows:
+        raise part.wrong("facts", f"facts of {name} need at least one [[…facts.source]]")
+    domain, document = part.text("domain", ""), part.text("document", "")
+    if bool(domain) == bool(document):
+        raise part.wrong("facts", f"facts of {name} need either domain or document")
+    found = FactsConfig(rows, part.text("number"), domain, document, columns, part.text("merge", "one_row"), require)
+    part.done()
+    return found
+
+
+def _raw_column(part: Section, spec: str) -> RawColumn:
+    """`"status code 正常|死亡"`, `"valid_until date"`."""
+    words = spec.split(" ", 2)
+    if len(words) < 2 or words[1] not in RAW_KINDS or (words[1] == "code") != (len(words) == 3):
+        raise part.wrong(spec, f"column {spec!r} must be 'name kind' with kind one of {', '.join(sorted(RAW_KINDS))}")
+    return RawColumn(words[0], words[1], tuple(words[2].split("|")) if len(words) == 3 else ())
+
+
+def _system(part: Section) -> DoorSystem:
+    uid = part.integer("uid", None) if part.has("uid") else None
+    found = DoorSystem(
+        name=part.text("name"),
+        uid=uid,
+        token_sha256=part.text("token_sha256", ""),
+        grants=frozenset(part.texts("grants")),
+        operators=frozenset(part.texts("operators")),
+    )
+    part.done()
+    if found.uid is None and not found.token_sha256:
+        raise part.wrong(found.name, f"door system {found.name} needs a uid or a token_sha256")
+    return found
+
+
+def _limits(part: Section) -> Limits:
+    standard = Limits()
+    values = {name: part.integer(name, getattr(standard, name), low=1) for name in Limits.__dataclass_fields__}
+    part.done()
+    return Limits(**values)

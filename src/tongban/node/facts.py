@@ -1,0 +1,345 @@
+"""Fact tables: from a register's rows, as typed by generations of clerks, to one canonical row a key.
+
+    extract → normalise identifiers and texts → reject what does not hold → merge rows of one key → sort → publish
+
+A rejected row leaves its key in doubt, and, where a citizen number was mistyped, every good number one slip
+away: whoever resembles a rejected row gets unknown, never no. Publishing is a rename, so calls never stop.
+"""
+
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tongban.identity import columns as identity
+from tongban.identity.identifiers import Domain, nearby, normalise, pack
+from tongban.kit.errors import Invalid
+from tongban.node.adapters.register import Register, RegisterChanged
+from tongban.node.config import FactsConfig, RawColumn
+from tongban.rules.facts import KEY, Column, FactTable, Type
+
+#: Kind of document as registers write it → domain of its number.
+DOCUMENTS: Mapping[str, Domain] = {
+    "身份证": Domain.CITIZEN,
+    "港澳通行证": Domain.HMT_PERMIT,
+    "台胞证": Domain.HMT_PERMIT,
+    "护照": Domain.PASSPORT,
+    "外国人永久居留身份证": Domain.FOREIGN_PERMIT,
+    "组织机构代码": Domain.ORGANISATION_CODE,
+}
+
+_WHITE = r"[\s\x{3000}\x{200B}-\x{200D}\x{FEFF}]"
+_EARLIEST, _LATEST = "DATE '1900-01-01'", "DATE '2100-12-31'"
+#: Raw kind → SQL that gives the typed value, NULL where the text does not hold. {c} is the cleaned text.
+_TYPED = {
+    "name": "{c}",
+    "text": "{c}",
+    "mark": "{c}",
+    "document": "{c}",
+    "date": "CASE WHEN regexp_full_match({c}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') AND TRY_CAST({c} AS DATE)"
+    f" BETWEEN {_EARLIEST} AND {_LATEST} THEN TRY_CAST({{c}} AS DATE) END",
+    "month": "CASE WHEN regexp_full_match({c}, '[0-9]{{4}}-[0-9]{{2}}') AND TRY_CAST({c} || '-01' AS DATE)"
+    " BETWEEN DATE '2004-01-01' AND DATE '2099-12-31' THEN TRY_CAST({c} || '-01' AS DATE) END",
+    "amount": "CASE WHEN regexp_full_match({c}, '[+-]?[0-9]{{1,18}}') AND TRY_CAST({c} AS BIGINT)"
+    " BETWEEN -10000000000000 AND 10000000000000 THEN TRY_CAST({c} AS BIGINT) END",
+    "integer": "CASE WHEN regexp_full_match({c}, '[+-]?[0-9]{{1,18}}') THEN TRY_CAST({c} AS BIGINT) END",
+}
+
+
+class FactsInvalid(Invalid):
+    """The facts block of a resource does not give the canonical row."""
+
+    code = "node.facts_invalid"
+    message = "Facts of {resource} cannot be made: {what}."
+    remedy = "Compare the facts block in node.toml with the resource's columns; the old facts stay in use."
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Facts of one resource as of one day: a folder that never changes once it is published."""
+
+    resource: str
+    id: str  #: date and digest: equal data give an equal id
+    date: date
+    folder: Path
+    rows: Mapping[str, int]  #: by domain
+    rejected: int
+    doubts: int
+
+
+def build(
+    resource: str, facts: FactsConfig, table: FactTable, registers: Mapping[str, Register], day: date, into: Path
+) -> Snapshot:
+    """Read the registers and publish a snapshot below `into`; the newest becomes current.
+
+    Raises RegisterUnavailable, RegisterChanged, FactsInvalid; nothing is published then.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    workshop = Path(tempfile.mkdtemp(prefix=".making-", dir=into))
+    try:
+        counts = _make(resource, facts, table, registers, day, workshop)
+        return _publish(resource, workshop, day, into, counts)
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+
+
+def current(resource: str, into: Path) -> Snapshot | None:
+    """The newest published snapshot, None if there is none."""
+    pointer = into / "current"
+    return opened(resource, into, pointer.read_text().strip()) if pointer.is_file() else None
+
+
+def opened(resource: str, into: Path, id: str) -> Snapshot | None:
+    """A published snapshot by id; None if it is gone."""
+    about = into / id / "snapshot.json"
+    if not about.is_file():
+        return None
+    held = json.loads(about.read_text())
+    day = date.fromisoformat(held["date"])
+    return Snapshot(resource, id, day, into / id, held["rows"], held["rejected"], held["doubts"])
+
+
+def keep_newest(into: Path, keep: int, pinned: frozenset[str]) -> list[str]:
+    """Remove snapshots beyond the newest `keep` that no open round has pinned; their ids."""
+    folders = sorted((path for path in into.glob("*/snapshot.json")), key=lambda path: path.stat().st_mtime_ns)
+    old = [path.parent for path in folders[:-keep] if path.parent.name not in pinned]
+    for folder in old:
+        shutil.rmtree(folder)
+    return [folder.name for folder in old]
+
+
+# --- Making ---------------------------------------------------------------------------------------
+
+
+def _make(
+    resource: str, facts: FactsConfig, table: FactTable, registers: Mapping[str, Register], day: date, folder: Path
+) -> dict[str, Any]:
+    with contextlib.closing(duckdb.connect()) as engine:
+        engine.execute("SET threads=2")
+        for register, select in facts.rows.items():
+            raw = registers[register].extract(select)
+            _type_rows(engine, register, facts, raw, table)
+        doubts = {domain: _doubts(engine, facts, Domain(domain)) for domain in table.domains}
+        rejected = _write_rejects(engine, facts, folder)
+        rows = {}
+        for domain in table.domains:
+            found = _merged(engine, resource, facts, table, domain, day)
+            found, outside = _within(found, table)
+            doubts[domain] = np.union1d(doubts[domain], outside)
+            _write(found, folder / f"facts.{domain}.arrow")
+            _write(pa.table({KEY: pa.array(doubts[domain], found.schema.field(KEY).type)}), folder / _doubt(domain))
+            rows[domain] = found.num_rows
+    return {"rows": rows, "rejected": rejected, "doubts": sum(len(keys) for keys in doubts.values())}
+
+
+def _type_rows(engine: Any, register: str, facts: FactsConfig, raw: Any, table: FactTable) -> None:
+    """Make table `typed_<register>`: domain, ki, kt (key as int or text), number, typed columns, rejected."""
+    wanted = facts.columns[register]
+    missing = {facts.number, facts.document, *(c.name for c in wanted)} - {""} - set(raw.column_names)
+    if missing:
+        raise RegisterChanged(register=register, what=f"the SELECT gives no {', '.join(sorted(missing))}")
+    held = {"number": raw[facts.number], **_keys(facts, raw, table)}
+    held |= {f"c_{c.name}": _cleaned(c, raw[c.name]) for c in wanted}
+    engine.register("cleaned", pa.table(held))
+    typed = ", ".join(f"{_typed(c)} AS {c.name}" for c in wanted)
+    wrong = " OR ".join(f"(c_{c.name} IS NOT NULL AND {c.name} IS NULL)" for c in wanted) or "FALSE"
+    required = f"NOT coalesce(({facts.require[register]}), FALSE)" if register in facts.require else "FALSE"
+    engine.execute(
+        f"CREATE TABLE typed_{register} AS SELECT *, (domain IS NULL OR (ki IS NULL AND kt IS NULL)) AS keyless,"
+        f" keyless OR {wrong} OR {required} AS rejected FROM (SELECT *, {typed} FROM cleaned)"
+    )
+    engine.unregister("cleaned")
+    # Rows of other kinds of subject are not this table's business: neither facts nor doubts.
+    if facts.document:
+        known = ", ".join(f"'{domain}'" for domain in table.domains)
+        engine.execute(f"DELETE FROM typed_{register} WHERE domain IS NOT NULL AND domain NOT IN ({known})")
+
+
+def _keys(facts: FactsConfig, raw: Any, table: FactTable) -> dict[str, Any]:
+    """Domain and normalised key of each row; nulls where there is none."""
+    number = raw[facts.number]
+    if not facts.document:
+        only = Domain(facts.domain)
+        domains: Any = pa.array([str(only)]).take(pa.array(np.zeros(raw.num_rows, np.int64)))
+        present = [only]
+    else:
+        kinds = _texts(raw[facts.document]).combine_chunks()
+        names = list(DOCUMENTS)
+        place = pc.index_in(kinds, pa.array(names))
+        domains = pa.array([str(DOCUMENTS[name]) for name in names]).take(place)
+        present = [Domain(domain) for domain in table.domains]
+    ki, kt = pa.nulls(raw.num_rows, pa.int64()), pa.nulls(raw.num_rows, pa.string())
+    for domain in present:
+        here = pc.fill_null(pc.equal(domains, str(domain)), False)
+        if domain is Domain.CITIZEN:
+            ki = pc.if_else(here, _flat(identity.citizen_keys(number)), ki)
+        else:
+            kt = pc.if_else(here, _flat(identity.text_keys(domain, number)), kt)
+    return {"domain": domains, "ki": ki, "kt": kt}
+
+
+def _flat(column: Any) -> Any:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _cleaned(column: RawColumn, raw: Any) -> Any:
+    if column.kind == "name":
+        return identity.names(raw)
+    texts = _texts(raw)
+    # Plates and the like are compared as identifiers are: however they were spaced, and in capitals.
+    return pc.utf8_upper(pc.replace_substring_regex(texts, _WHITE, "")) if column.kind == "mark" else texts
+
+
+def _texts(raw: Any) -> Any:
+    """NFKC, white space trimmed at both ends, empty is missing."""
+    trimmed = pc.utf8_trim_whitespace(pc.utf8_normalize(raw.cast(pa.string()), form="NFKC"))
+    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+
+
+def _typed(column: RawColumn) -> str:
+    place = f"c_{column.name}"
+    if column.kind == "code":
+        codes = ", ".join("'" + code.replace("'", "''") + "'" for code in column.codes)
+        return f"CASE WHEN {place} IN ({codes}) THEN {place} END"
+    return _TYPED[column.kind].format(c=place)
+
+
+def _doubts(engine: Any, facts: FactsConfig, domain: Domain) -> Any:
+    """Keys in doubt: those of rejected rows, and the good citizen numbers one slip from a rejected bad one."""
+    key = "ki" if domain is Domain.CITIZEN else "kt"
+    known: list[Any] = []
+    for register in facts.rows:
+        known += _without_type(engine, register, domain)
+        of_domain = f"FROM typed_{register} WHERE rejected AND domain = '{domain}'"
+        known += [row[0] for row in engine.execute(f"SELECT {key} {of_domain} AND {key} IS NOT NULL").fetchall()]
+        if domain is Domain.CITIZEN:
+            for (number,) in engine.execute(
+                f"SELECT number {of_domain} AND ki IS NULL AND number IS NOT NULL"
+            ).fetchall():
+                known += nearby(number)
+    kind = np.int64 if domain is Domain.CITIZEN else np.object_
+    return np.unique(np.array(known, kind)) if known else np.array([], kind)
+
+
+def _without_type(engine: Any, register: str, domain: Domain) -> list[Any]:
+    """Keys of rows that do not say what kind of number theirs is: it may be any of the register's kinds."""
+    untyped = f"SELECT number FROM typed_{register} WHERE domain IS NULL AND number IS NOT NULL"
+    found: list[Any] = []
+    for (number,) in engine.execute(untyped).fetchall():
+        text = normalise(domain, number)
+        if domain is Domain.CITIZEN:
+            found += [pack(text)] if text else nearby(number)
+        elif text:
+            found.append(text)
+    return found
+
+
+def _write_rejects(engine: Any, facts: FactsConfig, folder: Path) -> int:
+    """One Parquet file a register with the rows its owner should mend. It never leaves the node."""
+    total = 0
+    for register in facts.rows:
+        place = folder / f"rejects.{register}.parquet"
+        engine.execute(f"COPY (SELECT * FROM typed_{register} WHERE rejected) TO '{place}' (FORMAT PARQUET)")
+        place.chmod(0o600)
+        total += engine.execute(f"SELECT count(*) FROM typed_{register} WHERE rejected").fetchall()[0][0]
+    return total
+
+
+def _merged(engine: Any, resource: str, facts: FactsConfig, table: FactTable, domain: str, day: date) -> Any:
+    """One row a key in the physical columns of `table`, sorted by key."""
+    key = "ki" if domain == Domain.CITIZEN else "kt"
+    for register, columns in facts.columns.items():
+        names = "".join(f", {c.name}" for c in columns)
+        engine.execute(
+            f"CREATE OR REPLACE VIEW {register} AS SELECT {key} AS {KEY}{names} FROM typed_{register}"
+            f" WHERE NOT rejected AND domain = '{domain}'"
+        )
+    merge = _one_row(next(iter(facts.rows)), table) if facts.merge == "one_row" else facts.merge
+    merge = merge.replace("{snapshot}", f"DATE '{day.isoformat()}'")
+    wanted = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in table.physical())
+    try:
+        found = engine.sql(f"SELECT {KEY}, {wanted} FROM ({merge}) ORDER BY {KEY}").to_arrow_table()
+    except duckdb.Error as error:
+        raise FactsInvalid(resource=resource, what=str(error).split("\n", 1)[0][:200]) from None
+    keys = found[KEY]
+    if keys.null_count or len(keys.unique()) != len(keys):
+        raise FactsInvalid(resource=resource, what="the merge gives more than one row a key, or a row without one")
+    return found
+
+
+def _one_row(register: str, table: FactTable) -> str:
+    """Missing values are ignored; what contradicts itself is missing."""
+    merged = ", ".join(
+        f"CASE WHEN min({name}) = max({name}) THEN min({name}) END AS {name}" for name, _ in table.physical()
+    )
+    return f"SELECT {KEY}, {merged} FROM {register} GROUP BY {KEY}"
+
+
+def _within(found: Any, table: FactTable) -> tuple[Any, Any]:
+    """Rows that hold every column's bounds, and the keys of those that do not."""
+    holds = np.ones(found.num_rows, np.bool_)
+    for column in table.columns:
+        for test in _tests(column, found):
+            holds &= pc.fill_null(test, True).to_numpy(zero_copy_only=False)
+        if not column.nullable:
+            for name, _ in column.physical():
+                holds &= pc.is_valid(found[name]).to_numpy()
+    if holds.all():
+        return found, np.array([], np.object_ if pa.types.is_string(found.schema.field(KEY).type) else np.int64)
+    outside = found[KEY].filter(pa.array(~holds)).to_numpy(zero_copy_only=False)
+    return found.filter(pa.array(holds)), outside
+
+
+def _tests(column: Column, found: Any) -> Iterator[Any]:
+    if column.type is Type.CODE:
+        yield pc.is_in(found[column.name], pa.array([*column.codes, None], pa.string()))
+    if column.type in (Type.INT, Type.DATE):
+        kind = found.schema.field(column.name).type
+        if column.low is not None:
+            yield pc.greater_equal(found[column.name], pa.scalar(column.low, kind))
+        if column.high is not None:
+            yield pc.less_equal(found[column.name], pa.scalar(column.high, kind))
+
+
+# --- Publishing -----------------------------------------------------------------------------------
+
+
+def _doubt(domain: str) -> str:
+    return f"doubts.{domain}.arrow"
+
+
+def _write(table: Any, path: Path) -> None:
+    """Uncompressed Arrow IPC in one batch: mapped into memory, a key is found by binary search."""
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table.combine_chunks(), max_chunksize=max(1, table.num_rows))
+    path.chmod(0o600)
+
+
+def _publish(resource: str, workshop: Path, day: date, into: Path, counts: dict[str, Any]) -> Snapshot:
+    content = hashlib.sha256()
+    for path in sorted(workshop.glob("*.arrow")):
+        content.update(path.name.encode())
+        with path.open("rb") as file:
+            content.update(hashlib.file_digest(file, "sha256").digest())
+    id = f"{day.isoformat()}-{content.hexdigest()[:16]}"
+    (workshop / "snapshot.json").write_text(json.dumps({"resource": resource, "date": day.isoformat(), **counts}))
+    final = into / id
+    if not final.exists():
+        workshop.rename(final)
+    pointer = into / "current.new"
+    pointer.write_text(id)
+    pointer.replace(into / "current")
+    found = opened(resource, into, id)
+    assert found is not None
+    return found

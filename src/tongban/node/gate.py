@@ -1,0 +1,302 @@
+"""The gate: the one order in which a call is judged, answered, logged, signed and sent.
+
+    size, time, rate → header signature → freshness → nonce → member, grant, ticket → idempotency → quota →
+    body and its digest → read → project and mask → append durably → sign → send
+
+Whoever fails before the nonce is a stranger: counted, never attributed, for anybody can replay or garble a
+message of somebody else. From then on a refusal is an answer like any other: logged first, then signed.
+"""
+
+import asyncio
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+
+from tongban.exchange import grant as grants
+from tongban.exchange import ticket as tickets
+from tongban.exchange.directory import Directory
+from tongban.exchange.envelope import JSON, Envelope, Headers, answer_type, fresh, read_request, sign_answer
+from tongban.exchange.grant import Grant
+from tongban.exchange.rate import Buckets
+from tongban.exchange.refusals import status_of
+from tongban.exchange.ticket import Ticket
+from tongban.kit.clock import Clock, stamp
+from tongban.kit.errors import Refused, Unavailable
+from tongban.kit.keys import SigningKey
+from tongban.node.body import BodyReader, Receive
+from tongban.node.config import NodeConfig
+from tongban.node.journal import Journal, Remembered
+from tongban.node.source import DirectorySource
+from tongban.tlog.log import Log
+
+#: Verified tickets that are remembered; a case asks several departments several times within minutes.
+MOST_TICKETS = 50_000
+
+_TOO_LONG = Refused("exchange.body_too_long", "the body is longer than this node takes for this kind of call")
+_BAD_SIGNATURE = Refused("exchange.bad_signature", "the signature does not hold over the covered headers")
+_WRONG_NODE = Refused("exchange.wrong_node", "the call is for another node or member")
+_CONFLICT = Refused("exchange.idempotency_conflict", "this idempotency key belongs to another request")
+_MISMATCH = Refused("exchange.digest_mismatch", "the body is not the one that was signed")
+_NO_DIRECTORY = Refused("exchange.directory_too_old", "this node has no directory in force")
+_NO_LOG = Refused("exchange.log_unavailable", "this node cannot write its log; nothing was read or sent")
+
+
+@dataclass(slots=True)
+class Reply:
+    """What goes back over the wire."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Admitted:
+    """A call that may be answered: everything the desks need to know of it."""
+
+    envelope: Envelope
+    grant: Grant
+    ticket: Ticket
+    directory: Directory
+    now: float
+    at: str  #: `now` as a stamp: time of the entry and of the answer
+
+
+@dataclass(slots=True)
+class Answered:
+    """What a desk read: the body that leaves, and what the record says of it."""
+
+    body: bytes
+    outcome: str  #: "records", "verdict" or "counts"
+    persons: int
+    about: dict[str, Any]  #: further fields of the record
+    kind: str = "call"
+    definitive: bool = True  #: only definitive answers are stored for a repeat
+    after: list[Any] = field(default_factory=list)  #: called with the entry's index once it is durable
+
+
+class Desk(Protocol):
+    """Answers one kind of call."""
+
+    async def answer(self, admitted: Admitted, body: bytes) -> Answered | Refused: ...
+
+
+class Gate:
+    """Judges and answers the calls of other members."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        key: SigningKey,
+        source: DirectorySource,
+        log: Log,
+        journal: Journal,
+        desks: dict[str, Desk],
+        bodies: BodyReader,
+        clock: Clock,
+    ) -> None:
+        self._config, self._key, self._source, self._log = config, key, source, log
+        self._journal, self._desks, self._bodies, self._clock = journal, desks, bodies, clock
+        self._rate = Buckets(config.limits.calls_per_second, config.limits.burst)
+        self._tickets: dict[str, tuple[Ticket, Directory]] = {}
+
+    async def call(self, method: bytes, path: bytes, headers: Headers, peer: str, receive: Receive) -> Reply:
+        """Answer one request. Never raises for anything a caller can send."""
+        now = self._clock.seconds()
+        if refused := self._rate.refusal(peer, now):
+            return self._turned_away(refused, peer, now)
+        envelope = read_request(method, path, headers)
+        if isinstance(envelope, Refused):
+            return self._turned_away(envelope, peer, now)
+        directory = self._source.current
+        if refused := self._stranger(envelope, directory, headers, now):
+            return self._turned_away(refused, peer, now)
+        assert directory is not None
+        try:
+            return await self._admitted(envelope, directory, now, receive)
+        except Unavailable:
+            # The log could not take the entry. Without it nothing may leave, not even a signed no.
+            return self._turned_away(_NO_LOG, peer, now)
+
+    async def _admitted(self, envelope: Envelope, directory: Directory, now: float, receive: Receive) -> Reply:
+        admitted = self._permitted(envelope, directory, now)
+        if isinstance(admitted, Refused):
+            return await self._refuse(envelope, admitted, now)
+        known = await self._journal.known(envelope, now)
+        if known is not None:
+            if known.intent != envelope.intent:
+                return await self._refuse(envelope, _CONFLICT, now)
+            return await self._repeat(envelope, known, now)
+        with self._journal.begun(envelope) as settled:
+            reserved = self._journal.reserve(admitted.grant, admitted.ticket, now)
+            if isinstance(reserved, Refused):
+                return await self._refuse(envelope, reserved, now)
+            spent = 0
+            try:
+                answered = await self._answered(admitted, receive)
+                if isinstance(answered, Refused):
+                    return await self._refuse(envelope, answered, now)
+                reply, remembered = await self._settle(admitted, answered)
+                spent = answered.persons
+                settled(remembered)
+                return reply
+            finally:
+                # What is not answered durably costs nothing.
+                self._journal.quotas.commit(reserved, spent) if spent else self._journal.quotas.release(reserved)
+
+    # --- strangers ------------------------------------------------------------------------------------
+
+    def _stranger(
+        self, envelope: Envelope, directory: Directory | None, headers: Headers, now: float
+    ) -> Refused | None:
+        """Why nobody stands behind this message: signature, freshness, nonce."""
+        if directory is None:
+            return _NO_DIRECTORY
+        if refused := directory.refusal(now):
+            return refused
+        limit = self._config.limits.batch_body if envelope.call == "match" else self._config.limits.json_body
+        for name, value in headers:
+            if name == b"content-length" and (not value.isdigit() or len(value) > 12 or int(value) > limit):
+                return _TOO_LONG
+        key = directory.caller_key(envelope.key_id, envelope.consumer, now)
+        if isinstance(key, Refused):
+            return key
+        if not key.verifies(envelope.base, envelope.signature):
+            return _BAD_SIGNATURE
+        if refused := fresh(envelope, now):
+            return refused
+        return self._journal.nonces.refusal(envelope.key_id, envelope.nonce, envelope.created, now)
+
+    def _turned_away(self, refused: Refused, peer: str, now: float) -> Reply:
+        self._journal.strangers.count(refused.code, peer)
+        body = orjson.dumps({"code": refused.code, "reason": refused.reason, "node_time": stamp(now)})
+        return Reply(status_of(refused.code), [(b"content-type", b"application/json")], body)
+
+    # --- callers --------------------------------------------------------------------------------------
+
+    def _permitted(self, envelope: Envelope, directory: Directory, now: float) -> Admitted | Refused:
+        """Node, grant, ticket."""
+        if envelope.provider != self._config.member or envelope.node != self._config.id:
+            return _WRONG_NODE
+        grant = directory.grants.get(envelope.grant)
+        if grant is None:
+            return grants.NO_GRANT
+        if refused := grants.refusal(grant, envelope, now, directory.age(now)):
+            return refused
+        ticket = self._ticket(envelope, directory)
+        if isinstance(ticket, Refused):
+            return ticket
+        if refused := tickets.refusal(ticket, envelope, now):
+            return refused
+        return Admitted(envelope, grant, ticket, directory, now, stamp(now))
+
+    def _ticket(self, envelope: Envelope, directory: Directory) -> Ticket | Refused:
+        """The ticket, read and verified once for each directory it was verified against."""
+        held = self._tickets.get(envelope.ticket)
+        if held is not None and held[1] is directory:
+            return held[0]
+        ticket = tickets.read(envelope.ticket)
+        if isinstance(ticket, Refused):
+            return ticket
+        if refused := tickets.signature_refusal(
+            ticket, directory.keys_in_force(ticket.consumer, "ticket", self._clock.seconds())
+        ):
+            return refused
+        if len(self._tickets) >= MOST_TICKETS:
+            self._tickets.clear()
+        self._tickets[envelope.ticket] = (ticket, directory)
+        return ticket
+
+    async def _answered(self, admitted: Admitted, receive: Receive) -> Answered | Refused:
+        """Body, its digest, and what the desk reads."""
+        envelope, limits = admitted.envelope, self._config.limits
+        body = await self._bodies.read(receive, limits.batch_body if envelope.call == "match" else limits.json_body)
+        if isinstance(body, Refused):
+            return body
+        digest = hashlib.sha256(body) if len(body) < 1_000_000 else await asyncio.to_thread(hashlib.sha256, body)
+        if digest.digest() != envelope.content_digest:
+            return _MISMATCH
+        return await self._desks[envelope.call].answer(admitted, body)
+
+    # --- answers --------------------------------------------------------------------------------------
+
+    async def _settle(self, admitted: Admitted, answered: Answered) -> tuple[Reply, Remembered | None]:
+        envelope = admitted.envelope
+        record = self._record(envelope, admitted.at, 200, answered.body)
+        record["outcome"] = answered.outcome
+        record["directory"] = admitted.directory.version
+        record.update(answered.about)
+        stored = answered.body if answered.definitive else b""
+        entry = await self._log.append({"kind": answered.kind, "n": answered.persons}, record, stored)
+        for act in answered.after:
+            act(entry.index)
+        remembered = Remembered(envelope.intent, entry.index, int(admitted.now)) if answered.definitive else None
+        return self._signed(envelope, 200, answered.body, entry, admitted.now), remembered
+
+    async def _repeat(self, envelope: Envelope, known: Remembered, now: float) -> Reply:
+        """The stored body again, freshly signed, under an entry that names the first."""
+        body = self._journal.stored_answer(known)
+        if body is None:
+            return await self._refuse(envelope, Refused("exchange.answer_gone", "the stored answer is gone"), now)
+        record = self._record(envelope, stamp(now), 200, body)
+        record["repeat_of"] = known.index
+        entry = await self._log.append({"kind": "repeat", "n": 0}, record)
+        return self._signed(envelope, 200, body, entry, now)
+
+    async def _refuse(self, envelope: Envelope, refused: Refused, now: float) -> Reply:
+        """Log and sign a refusal. Beyond the first of an hour a consumer's refusals are counted together."""
+        said = {"code": refused.code, "reason": refused.reason, "node_time": stamp(now)}
+        body, status = orjson.dumps(said), status_of(refused.code)
+        if not self._journal.refusals.room(envelope.consumer, now):
+            self._journal.strangers.count(refused.code, envelope.consumer)
+            return Reply(status, [(b"content-type", JSON.encode())], body)
+        record = self._record(envelope, stamp(now), status, body)
+        record["code"] = refused.code
+        entry = await self._log.append({"kind": "refused", "n": 1}, record)
+        return self._signed(envelope, status, body, entry, now)
+
+    def _record(self, envelope: Envelope, at: str, status: int, body: bytes) -> dict[str, Any]:
+        """What every entry about a call holds, whatever came of it."""
+        return {
+            "at": at,
+            "consumer": envelope.consumer,
+            "provider": envelope.provider,
+            "node": envelope.node,
+            "resource": envelope.resource,
+            "call": envelope.call,
+            "grant": envelope.grant,
+            "purpose": envelope.purpose,
+            "case": envelope.case,
+            "operator": envelope.operator,
+            "key": envelope.key_id,
+            "nonce": envelope.nonce,
+            "created": envelope.created,
+            "idempotency": envelope.idempotency,
+            "intent": envelope.intent,
+            "request": envelope.request_digest,
+            "base": envelope.base.decode(),
+            "signature": base64.b64encode(envelope.signature).decode(),
+            "status": status,
+            "code": "",
+            "body": hashlib.sha256(body).hexdigest(),
+            "answer_key": self._key.id,
+        }
+
+    def _signed(self, envelope: Envelope, status: int, body: bytes, entry: Any, now: float) -> Reply:
+        signed = sign_answer(
+            self._key,
+            status=status,
+            content_type=answer_type(envelope.call, status),
+            content_digest=hashlib.sha256(body).digest(),
+            node=self._config.id,
+            request_digest=envelope.request_digest,
+            entry=entry.index,
+            leaf=entry.leaf_hash.hex(),
+            origin=self._log.origin,
+            created=int(now),
+        )
+        self._log.keep_signature(entry.index, signed.signature)
+        return Reply(status, signed.headers, body)

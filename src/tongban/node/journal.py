@@ -1,0 +1,175 @@
+"""What a node must remember of past calls. All of it is derived from the log, so that one durable write is enough.
+
+After a restart the log is read once: nonces of the last window, quotas of the running windows, and the answers
+of the last day that a repeat may ask for.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tongban.exchange.envelope import Envelope
+from tongban.exchange.grant import Grant
+from tongban.exchange.nonces import WINDOW, Nonces
+from tongban.exchange.quota import Quotas, Reservation
+from tongban.exchange.ticket import RoundTicket, Ticket
+from tongban.kit.clock import stamp, unstamp
+from tongban.kit.errors import Refused
+from tongban.tlog.entry import Stored
+from tongban.tlog.log import Log
+
+#: Stored answers are personal data: a day, then only their digests.
+ANSWER_SECONDS = 24 * 3600
+
+#: No quota's window is longer than a year.
+_LONGEST_WINDOW = 366 * 86_400
+
+_Key = tuple[str, str, str]  #: consumer, grant, idempotency key
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An answer that was given: what was asked, where it stands in the log, when."""
+
+    intent: str
+    index: int
+    at: int
+
+
+class Strangers:
+    """Counts of refusals that are nobody's: told hourly, as one entry."""
+
+    def __init__(self) -> None:
+        self.since: str | None = None
+        self._counts: dict[str, int] = {}
+        self._peers: set[str] = set()
+
+    def count(self, code: str, peer: str) -> None:
+        self._counts[code] = self._counts.get(code, 0) + 1
+        # Bounded: a flood from many addresses must not fill the memory that it could not fill on disk.
+        if len(self._peers) < 10_000:
+            self._peers.add(peer)
+
+    def told(self, now: float) -> dict[str, Any] | None:
+        """Body of the aggregate entry since the last one; None if there was nothing."""
+        since, self.since = self.since or stamp(now), stamp(now)
+        if not self._counts:
+            return None
+        body = {"from": since, "until": stamp(now), "peers": len(self._peers), "counts": self._counts}
+        self._counts, self._peers = {}, set()
+        return body
+
+
+class Refusals:
+    """How many refusals of one consumer became entries in this hour."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._hour = -1
+        self._made: dict[str, int] = {}
+
+    def room(self, consumer: str, now: float) -> bool:
+        if (hour := int(now // 3600)) != self._hour:
+            self._hour, self._made = hour, {}
+        made = self._made.get(consumer, 0)
+        if made >= self._most:
+            return False
+        self._made[consumer] = made + 1
+        return True
+
+
+class Journal:
+    """Nonces, quotas, stored answers and counts of one node."""
+
+    def __init__(self, log: Log, refused_an_hour: int, now: float) -> None:
+        """Read the log once and remember what still matters at `now`."""
+        self._log = log
+        self.quotas = Quotas()
+        self.strangers = Strangers()
+        self.refusals = Refusals(refused_an_hour)
+        self.latest = 0.0  #: time of the newest entry: the node's time never goes behind it
+        self._answers: dict[_Key, Remembered] = {}
+        self._running: dict[_Key, asyncio.Future[Remembered | None]] = {}
+        #: Calls of a grant that the log holds, until the grant's quota is first needed: [(time, persons)].
+        self._charges: dict[str, list[tuple[int, int]]] = {}
+        seen: list[tuple[str, str]] = []
+        for stored in log.entries():
+            if stored.record is not None:
+                self._recall(stored, now, seen)
+        # Whatever had an effect is in the log, so the memory of messages reaches back to its beginning.
+        self.nonces = Nonces(now, 0, seen)
+
+    def _recall(self, stored: Stored, now: float, seen: list[tuple[str, str]]) -> None:
+        record = orjson.loads(stored.record or b"{}")
+        at = unstamp(record["at"]) if "at" in record else 0
+        self.latest = max(self.latest, at)
+        if "nonce" not in record or "answer_key" not in record:
+            return
+        if record["created"] > now - 2 * WINDOW:
+            seen.append((record["key"], record["nonce"]))
+        if record["status"] != 200 or "repeat_of" in record:
+            return
+        if stored.sealed and at > now - ANSWER_SECONDS:
+            key = (record["consumer"], record["grant"], record["idempotency"])
+            self._answers[key] = Remembered(record["intent"], stored.index, at)
+        if at > now - _LONGEST_WINDOW:
+            persons = orjson.loads(stored.leaf)["n"]
+            self._charges.setdefault(record["grant"], []).append((at, persons))
+
+    # --- idempotency ----------------------------------------------------------------------------------
+
+    async def known(self, envelope: Envelope, now: float) -> Remembered | None:
+        """The answer given before under this key; waits for one that is being made at this moment."""
+        key = (envelope.consumer, envelope.grant, envelope.idempotency)
+        while (running := self._running.get(key)) is not None:
+            if (made := await asyncio.shield(running)) is not None:
+                return made
+        known = self._answers.get(key)
+        if known is not None and known.at <= now - ANSWER_SECONDS:
+            del self._answers[key]
+            return None
+        return known
+
+    @contextlib.contextmanager
+    def begun(self, envelope: Envelope) -> Iterator[Callable[[Remembered | None], None]]:
+        """Hold the key while its first answer is made; the block calls what it is given once that is durable."""
+        key = (envelope.consumer, envelope.grant, envelope.idempotency)
+        running: asyncio.Future[Remembered | None] = asyncio.get_running_loop().create_future()
+        self._running[key] = running
+
+        def settled(remembered: Remembered | None) -> None:
+            if remembered is not None:
+                self._answers[key] = remembered
+            running.set_result(remembered)
+
+        try:
+            yield settled
+        finally:
+            del self._running[key]
+            if not running.done():
+                running.set_result(None)
+
+    def stored_answer(self, known: Remembered) -> bytes | None:
+        """Body of an answer given before; None if its day's key is gone."""
+        return self._log.unseal(self._log.entry(known.index))
+
+    def forget(self, now: float) -> None:
+        """Drop what is older than a day, and counters of windows long over."""
+        old = [key for key, known in self._answers.items() if known.at <= now - ANSWER_SECONDS]
+        for key in old:
+            del self._answers[key]
+        self.quotas.forget(now - _LONGEST_WINDOW)
+
+    # --- quota ----------------------------------------------------------------------------------------
+
+    def reserve(self, grant: Grant, ticket: Ticket, now: float) -> Reservation | Refused:
+        """Hold one call and its persons before the body is read."""
+        if (charges := self._charges.pop(grant.id, None)) is not None:
+            for at, persons in charges:
+                self.quotas.charge(grant.id, grant.quota, persons, at)
+        persons = ticket.count if isinstance(ticket, RoundTicket) else 1
+        return self.quotas.reserve(grant.id, grant.quota, persons, now)

@@ -1,0 +1,185 @@
+"""The node's way out: a call of the own department to another node, committed before it is sent.
+
+    commit `request` → sign → send → judge the answer → commit `answer` → hand it on
+
+An answer without an entry, a leaf and a good signature of the provider is no answer.
+"""
+
+import base64
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from tongban.exchange import client
+from tongban.exchange.client import Answer, Prepared
+from tongban.exchange.directory import Directory
+from tongban.exchange.envelope import Call
+from tongban.exchange.grant import Grant
+from tongban.exchange.receipt import Receipt
+from tongban.kit.clock import Clock, stamp
+from tongban.kit.errors import Refused
+from tongban.kit.keys import SigningKey
+from tongban.node.source import DirectorySource
+from tongban.tlog.log import Log
+
+#: Seconds to wait for an answer, by kind of call. A batch of millions takes its time.
+PATIENCE: Mapping[str, int] = {"query": 20, "verify": 20, "match": 600}
+#: Largest answer taken, bytes: 5 million verdicts with room to spare.
+LARGEST = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One call as the own department wants it made."""
+
+    grant: Grant
+    ticket: str
+    case: str
+    operator: str
+    idempotency: str
+    body: bytes
+    about: Mapping[str, Any]  #: what the request's record says of persons: subjects and fields, or rows and keys
+    persons: int
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A believed answer: status and body are the provider's, proved by its signature and its log."""
+
+    status: int
+    content_type: str
+    body: bytes
+    receipt: Receipt
+
+
+class Outlet:
+    """Makes calls for the own department's systems."""
+
+    def __init__(self, member: str, key: SigningKey, source: DirectorySource, log: Log, clock: Clock) -> None:
+        self._member, self._key, self._source, self._log, self._clock = member, key, source, log, clock
+        self._session: aiohttp.ClientSession | None = None
+
+    async def ask(self, outgoing: Outgoing) -> Incoming | Refused:
+        """Make the call. Refused: it was not made, or no answer that could be believed came back.
+
+        Raises Unavailable when the own log cannot be written: nothing is sent then.
+        """
+        directory = self._source.current
+        node = directory.nodes.get(outgoing.grant.node) if directory else None
+        if directory is None or node is None:
+            return Refused("exchange.no_directory", "this node's directory does not know the provider's node")
+        now = self._clock.seconds()
+        prepared = self._prepared(outgoing, now)
+        own = await self._commit_request(outgoing, prepared, now)
+        sent = await self._send(node.address, node.certificate, prepared)
+        if isinstance(sent, Refused):
+            return sent
+        answer = self._judged(directory, prepared, *sent)
+        if isinstance(answer, Refused):
+            return answer
+        answer_entry = await self._commit_answer(own, answer, outgoing.persons)
+        envelope = answer.envelope
+        return Incoming(envelope.status, envelope.content_type, answer.body, answer.receipt(answer_entry))
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    # --- out ------------------------------------------------------------------------------------------
+
+    def _prepared(self, outgoing: Outgoing, now: float) -> Prepared:
+        grant = outgoing.grant
+        call = Call(
+            call=grant.call,
+            consumer=self._member,
+            provider=grant.provider,
+            node=grant.node,
+            resource=grant.resource if grant.rule is None else grant.rule,
+            grant=grant.id,
+            purpose=grant.purpose,
+            ticket=outgoing.ticket,
+            case=outgoing.case,
+            operator=outgoing.operator,
+            idempotency=outgoing.idempotency,
+        )
+        return client.prepare(self._key, call, outgoing.body, nonce=secrets.token_urlsafe(18), now=now)
+
+    async def _commit_request(self, outgoing: Outgoing, prepared: Prepared, now: float) -> int:
+        """The look is in our own log before anybody else hears of it: index of its entry."""
+        call, signed = prepared.call, prepared.signed
+        record = {
+            "at": stamp(now),
+            "consumer": self._member,
+            "provider": call.provider,
+            "node": call.node,
+            "resource": call.resource,
+            "call": call.call,
+            "grant": call.grant,
+            "purpose": call.purpose,
+            "case": outgoing.case,
+            "operator": outgoing.operator,
+            "key": self._key.id,
+            "idempotency": outgoing.idempotency,
+            "intent": signed.intent,
+            "request": signed.request_digest,
+            "base": signed.base.decode(),
+            "signature": base64.b64encode(signed.signature).decode(),
+            **outgoing.about,
+        }
+        entry = await self._log.append({"kind": "request", "n": outgoing.persons}, record)
+        return entry.index
+
+    async def _send(
+        self, address: str, certificate: str | None, prepared: Prepared
+    ) -> tuple[int, list[tuple[bytes, bytes]], bytes] | Refused:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200), auto_decompress=False)
+        headers = {name.decode(): value.decode() for name, value in prepared.signed.headers}
+        # The directory names the certificate itself; no authority is asked.
+        pin: Any = aiohttp.Fingerprint(bytes.fromhex(certificate)) if certificate else True
+        timeout = aiohttp.ClientTimeout(total=PATIENCE[prepared.call.call], connect=5)
+        try:
+            async with self._session.post(
+                f"{address}{prepared.path}",
+                data=prepared.body,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                ssl=pin,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+            ) as got:
+                body = await got.content.read(LARGEST) if got.content_length is None else await got.read()
+                raw = [(name.lower(), value) for name, value in got.raw_headers]
+                return got.status, raw, body
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Refused("exchange.no_answer", f"the provider's node did not answer ({type(error).__name__})")
+
+    # --- back -----------------------------------------------------------------------------------------
+
+    def _judged(
+        self, directory: Directory, prepared: Prepared, status: int, headers: list[tuple[bytes, bytes]], body: bytes
+    ) -> Answer | Refused:
+        now = self._clock.seconds()
+        return client.judge(
+            prepared, status, headers, body, lambda key_id, node: directory.answer_key(key_id, node, now), now
+        )
+
+    async def _commit_answer(self, own: int, answer: Answer, persons: int) -> int:
+        envelope = answer.envelope
+        record = {
+            "at": stamp(self._clock.seconds()),
+            "request_entry": own,
+            "entry": envelope.entry,
+            "leaf": envelope.leaf,
+            "origin": envelope.origin,
+            "status": envelope.status,
+            "code": answer.code,
+            "answer_key": envelope.key_id,
+            "base": envelope.base.decode(),
+            "signature": base64.b64encode(envelope.signature).decode(),
+        }
+        entry = await self._log.append({"kind": "answer", "n": persons}, record)
+        return entry.index

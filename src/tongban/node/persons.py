@@ -1,0 +1,102 @@
+"""The persons of a batch: committed in the log within ten minutes, then their keys are erased.
+
+Which snapshot a round saw first is remembered here too, and found again in the log after a restart.
+"""
+
+import asyncio
+import contextlib
+import os
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from tongban.identity.columns import citizen_texts
+from tongban.node.spool import Spool
+from tongban.tlog.log import Log
+from tongban.tlog.persons import persons_root
+from tongban.tlog.pseudonym import pseudonym
+
+
+class Persons:
+    """Spooled batches and pinned snapshots of one node."""
+
+    def __init__(self, log: Log, spool: Spool) -> None:
+        self._log, self._spool = log, spool
+        self._waiting: dict[str, int] = {}  #: spool name → index of the batch's entry
+        self._pins: dict[tuple[str, str], str] = {}
+        self._recall()
+
+    def _recall(self) -> None:
+        """Read pins and unfinished batches from the log; what was spooled but never logged is erased."""
+        batches: dict[str, int] = {}
+        done: set[int] = set()
+        for stored in self._log.entries():
+            leaf = orjson.loads(stored.leaf)
+            if leaf["kind"] == "batch" and stored.record is not None:
+                record = orjson.loads(stored.record)
+                batches[record["request"]] = stored.index
+                self.pin(record["round"], record["register"], record["snapshot"])
+            elif leaf["kind"] == "batch-persons":
+                done.add(leaf["batch"])
+        for name in list(self._spool.names()):
+            index = batches.get(name)
+            if index is None or index in done:
+                self._spool.erase(name)
+            else:
+                self._waiting[name] = index
+
+    # --- pins -----------------------------------------------------------------------------------------
+
+    def pinned(self, round: str, resource: str) -> str | None:
+        return self._pins.get((round, resource))
+
+    def pin(self, round: str, resource: str, snapshot: str) -> None:
+        self._pins.setdefault((round, resource), snapshot)
+
+    def pins(self, resource: str) -> frozenset[str]:
+        """Snapshots that some round has seen."""
+        return frozenset(id for (_, of), id in self._pins.items() if of == resource)
+
+    # --- persons --------------------------------------------------------------------------------------
+
+    def spool(self, name: str, domain: str, keys: Any, verdicts: Any) -> bytes:
+        """Keep keys and verdicts of a batch, durably, until `commit`; the salt of its persons, for the record."""
+        sink, salt = pa.BufferOutputStream(), os.urandom(32)
+        about = {b"domain": domain.encode(), b"salt": salt}
+        table = pa.table({"k": keys, "v": pa.array(verdicts)}).replace_schema_metadata(about)
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        self._spool.put(name, bytes(sink.getvalue()))
+        return salt
+
+    def logged(self, name: str, index: int) -> None:
+        """The batch stands in the log at `index`."""
+        self._waiting[name] = index
+
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    async def commit(self) -> int:
+        """Write the batch-persons entries that are due and erase the keys; how many were written."""
+        done = 0
+        for name, index in list(self._waiting.items()):
+            count, root = await asyncio.to_thread(self._root, name)
+            await self._log.append({"kind": "batch-persons", "batch": index, "n": count, "root": root.hex()})
+            self._spool.erase(name)
+            with contextlib.suppress(KeyError):
+                del self._waiting[name]
+            done += 1
+        return done
+
+    def _root(self, name: str) -> tuple[int, bytes]:
+        table = pa.ipc.open_stream(self._spool.get(name)).read_all()
+        domain, salt = table.schema.metadata[b"domain"].decode(), table.schema.metadata[b"salt"]
+        column = table.column("k").combine_chunks()
+        texts = citizen_texts(column) if domain == "citizen" else column
+        key = self._log.subject_key
+        people = (
+            (pseudonym(key, domain, text), verdict)
+            for text, verdict in zip(texts.to_pylist(), table.column("v").to_pylist(), strict=True)
+        )
+        return table.num_rows, persons_root(salt, people)

@@ -1,0 +1,281 @@
+"""The node, put together: opens its log first, answers when it has a directory, stops cleanly.
+
+exchange port   other nodes' calls, through the gate
+local door      the own department's systems, on a Unix socket and, if asked for, a loopback port
+tasks           directory every 20 s, checkpoint every 10 s, persons of batches, counts of strangers every hour
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import logging
+import os
+import signal
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tongban.kit.clock import Clock, MachineClock
+from tongban.kit.errors import TongbanError, Unavailable
+from tongban.kit.keys import SigningKey, read_key
+from tongban.node.adapters import connect
+from tongban.node.adapters.register import Register
+from tongban.node.app import ExchangeApp
+from tongban.node.body import BodyReader
+from tongban.node.config import NodeConfig, RegisterConfig
+from tongban.node.door import DoorApp
+from tongban.node.gate import Gate
+from tongban.node.journal import Journal
+from tongban.node.outlet import Outlet
+from tongban.node.persons import Persons
+from tongban.node.query import QueryDesk
+from tongban.node.questions import Questions
+from tongban.node.server import listening, listening_at, server
+from tongban.node.source import DirectorySource
+from tongban.node.spool import Spool
+from tongban.node.store import FactStore
+from tongban.node.verify import VerifyDesk
+from tongban.tlog.log import Log
+
+_log = logging.getLogger("tongban.node")
+
+CHECKPOINT_SECONDS, PERSONS_SECONDS, HOUR = 5, 2, 3600
+_PR_SET_PDEATHSIG = 1
+
+
+class FlooredClock:
+    """The machine's clock, but never behind what the log or the directory has already seen.
+
+    A clock that was set back would revive expired grants and used nonces.
+    """
+
+    def __init__(self, inner: Clock) -> None:
+        self._inner = inner
+        self.floor = 0.0
+
+    def seconds(self) -> float:
+        now = self._inner.seconds()
+        return now if now > self.floor else self.floor
+
+
+class LazyRegister:
+    """A register that is opened when it is first read, and tried again when it was down."""
+
+    def __init__(self, config: RegisterConfig) -> None:
+        self._config = config
+        self._open: Register | None = None
+
+    def _opened(self) -> Register:
+        if self._open is None:
+            self._open = connect(self._config)
+        return self._open
+
+    def point(self, select: str) -> Any:
+        return self._opened().point(select)
+
+    def extract(self, select: str) -> Any:
+        return self._opened().extract(select)
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+
+
+def origin_of(config: NodeConfig) -> str:
+    """Name of the node's log."""
+    return f"{config.member}/{config.id}"
+
+
+def online_key(config: NodeConfig, pass_phrase: str | None) -> SigningKey:
+    return read_key(config.folder / "keys" / "online.json", pass_phrase)
+
+
+def open_registers(config: NodeConfig) -> dict[str, Register]:
+    return {name: LazyRegister(one) for name, one in config.registers.items()}
+
+
+@dataclass
+class Node:
+    """A node's parts. `build` makes them; `run` serves until told to stop."""
+
+    config: NodeConfig
+    clock: FlooredClock
+    log: Log
+    source: DirectorySource
+    journal: Journal
+    persons: Persons
+    store: FactStore
+    gate: Gate
+    outlet: Outlet
+    exchange: ExchangeApp
+    door: DoorApp
+    bodies: BodyReader
+    registers: Mapping[str, Register]
+
+    def health(self) -> dict[str, Any]:
+        """What anybody may know: whether it answers, and how old its directory is."""
+        directory = self.source.current
+        now = self.clock.seconds()
+        in_force = directory is not None and directory.refusal(now) is None
+        return {
+            "node": self.config.id,
+            "answers": in_force,
+            "directory": directory.version if directory else 0,
+            "directory_age": int(directory.age(now)) if directory else None,
+            "directory_refused": self.source.refused.code if self.source.refused else None,
+            "entries": self.log.tree.size,
+            "mode": self.config.mode,
+        }
+
+
+def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | None = None) -> Node:
+    """Open everything. Raises FileInvalid, KeyFileInvalid, and the log's own errors when it must not start."""
+    floored = FlooredClock(clock or MachineClock())
+    key = online_key(config, pass_phrase)
+    ticket_key = read_key(config.folder / "keys" / "ticket.json", pass_phrase)
+    log = Log.open(config.folder / "log", origin_of(config), key, floored)
+    source = DirectorySource(config.directory, config.folder / "directory.json", config.directory_root, floored)
+    source.load_kept()
+    journal = Journal(log, config.limits.refused_an_hour, floored.seconds())
+    floored.floor = journal.latest
+    persons = Persons(log, Spool(config.folder / "spool"))
+    registers = open_registers(config)
+    store = FactStore(config.folder / "facts")
+    desks = _desks(config, log, persons, registers, store)
+    bodies = BodyReader(config.limits.body_seconds)
+    gate = Gate(config, key, source, log, journal, desks, bodies, floored)
+    outlet = Outlet(config.member, key, source, log, floored)
+    door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored)
+    node = Node(
+        config, floored, log, source, journal, persons, store, gate, outlet,
+        None, door, bodies, registers,  # type: ignore[arg-type]
+    )  # fmt: skip
+    node.exchange = ExchangeApp(gate, node.health)
+    return node
+
+
+def _desks(
+    config: NodeConfig, log: Log, persons: Persons, registers: Mapping[str, Register], store: FactStore
+) -> dict[str, Any]:
+    limits, questions = config.limits, Questions(dict(config.resources))
+    return {
+        "query": QueryDesk(config.resources, registers, log.subject_key, limits.read_seconds),
+        "verify": VerifyDesk(questions, store, log.subject_key),
+        "match": _LazyMatch(questions, store, persons, limits.memory_mb, limits.threads),
+    }
+
+
+class _LazyMatch:
+    """The batch desk brings the engine with it; a node that only answers single calls never loads it."""
+
+    def __init__(self, *parts: Any) -> None:
+        self._parts = parts
+        self._desk: Any = None
+
+    async def answer(self, admitted: Any, body: bytes) -> Any:
+        if self._desk is None:
+            from tongban.node.match import MatchDesk
+
+            self._desk = MatchDesk(*self._parts)
+        return await self._desk.answer(admitted, body)
+
+
+# --- running --------------------------------------------------------------------------------------
+
+
+def run(config: NodeConfig, *, ready: Callable[[int], None], pass_phrase: str | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is told the port once calls are answered."""
+    import uvloop
+
+    uvloop.run(serve(build(config, pass_phrase=pass_phrase), ready))
+
+
+def die_with_parent() -> None:
+    """Let the kernel end this process when its supervisor dies, however it dies."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+async def serve(node: Node, ready: Callable[[int], None]) -> None:
+    """Serve and look after the node until a signal comes."""
+    config = node.config
+    await node.source.pull()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    exchange = listening(config.host, config.port)
+    tls: dict[str, Any] = (
+        {"ssl_certfile": config.certificate, "ssl_keyfile": config.certificate_key} if config.certificate else {}
+    )
+    servers = [(server(node.exchange, **tls), exchange)]
+    if config.door_socket:
+        servers.append((server(node.door), listening_at(Path(config.door_socket))))
+    if config.door_port:
+        servers.append((server(node.door), listening("127.0.0.1", config.door_port)))
+    tasks = [asyncio.create_task(_served(one, bound)) for one, bound in servers]
+    tasks += [asyncio.create_task(job) for job in _jobs(node)]
+    ready(exchange.getsockname()[1])
+    await stop.wait()
+    for one, _ in servers:
+        one.should_exit = True
+    await asyncio.wait(tasks[: len(servers)], timeout=10)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await node.outlet.close()
+    with contextlib.suppress(Unavailable):
+        await node.persons.commit()
+    node.log.close()
+
+
+async def _served(one: Any, bound: Any) -> None:
+    # The supervisor's signals are ours, not uvicorn's: it would re-raise them before the log is closed.
+    one.capture_signals = contextlib.nullcontext
+    await one.serve(sockets=[bound])
+
+
+def _jobs(node: Node) -> list[Coroutine[Any, Any, None]]:
+    return [
+        node.source.run(node.config.pull_seconds),
+        node.bodies.sweep(),
+        _every(CHECKPOINT_SECONDS, lambda: _checkpoint(node)),
+        _every(PERSONS_SECONDS, lambda: _persons(node)),
+        _every(HOUR, lambda: _hourly(node)),
+    ]
+
+
+async def _every(seconds: float, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Act for ever; a disk that is full now may have room later."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await act()
+        except TongbanError as error:
+            _log.warning("%s", error.code)
+
+
+async def _checkpoint(node: Node) -> None:
+    node.log.checkpoint()
+    directory = node.source.current
+    node.clock.floor = max(node.clock.floor, node.journal.latest, directory.head.issued_at if directory else 0)
+
+
+async def _persons(node: Node) -> None:
+    if node.persons.waiting():
+        await node.persons.commit()
+
+
+async def _hourly(node: Node) -> None:
+    now = node.clock.seconds()
+    node.journal.forget(now)
+    if (told := node.journal.strangers.told(now)) is not None:
+        await node.log.append({"kind": "refused-aggregate", "body": told})
+
+
+def write_address(folder: Path, port: int) -> None:
+    """Leave word of the port taken, for the supervisor."""
+    beside = folder / "address.new"
+    beside.write_text(json.dumps({"port": port, "pid": os.getpid()}))
+    beside.replace(folder / "address.json")

@@ -1,0 +1,271 @@
+"""The application list: read raw, normalised once, doubles found; what departments are asked is made from it.
+
+Lines of kinds that are checked outside the platform are dropped on reading, before anything is counted: no
+number of this room, not even a difference of two others, says how many there were.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tongban.identity import columns
+from tongban.identity.identifiers import Domain, stripped
+from tongban.kit.errors import Invalid
+from tongban.rounds import parquet
+from tongban.rounds.policy import Policy
+
+Flags = npt.NDArray[np.bool_]
+
+#: Columns of the raw list, all but the last as text.
+RAW = (
+    "application",
+    "kind",
+    "submitted_on",
+    "name",
+    "document_type",
+    "document_number",
+    "handler_name",
+    "handler_number",
+    "failed_draws",
+)
+
+#: Columns of the normalised list. One row an application, ascending by code: position is identity from here on.
+SCHEMA = pa.schema(
+    [
+        ("application", pa.string()),
+        ("kind", pa.string()),  #: empty if missing
+        ("pool", pa.string()),  #: empty for an unknown kind
+        ("submitted_on", pa.string()),  #: null if missing or no date
+        ("name", pa.string()),
+        ("document_type", pa.string()),
+        ("document", pa.string()),  #: the number without white space, in capitals, good or bad: asked for at a look-up
+        ("domain", pa.string()),  #: of the subject; null if kind and document give none
+        ("subject", pa.string()),  #: normalised key; null if the number is bad
+        ("fits", pa.bool_()),  #: this kind may apply with this document
+        ("handler_name", pa.string()),
+        ("handler", pa.string()),  #: normalised citizen number; null if bad or missing
+        ("failed_draws", pa.int32()),
+        ("duplicate", pa.bool_()),  #: an earlier application of the same subject counts instead
+    ]
+)
+
+
+class ListInvalid(Invalid):
+    """The application list is not one."""
+
+    code = "rounds.list_invalid"
+    message = "Application list {path}: {what}."
+    remedy = "Export the list again; the round was not opened."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Applications:
+    """The normalised list; see SCHEMA."""
+
+    table: Any
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def flags(self, column: str) -> Flags:
+        """A boolean column as an array."""
+        found: Flags = self.column(column).to_numpy(zero_copy_only=False)
+        return found
+
+    def column(self, name: str) -> Any:
+        """One column as one array."""
+        return _whole(self.table[name])
+
+    def row_of(self, application: str) -> int | None:
+        """Row of an application code; None if it is not in the list."""
+        found = int(pc.index(self.column("application"), application).as_py())
+        return None if found < 0 else found
+
+    def to_bytes(self) -> bytes:
+        return parquet.to_bytes(self.table)
+
+
+def read_applications(path: Path) -> Applications:
+    """The list that `Applications.to_bytes` wrote."""
+    return Applications(parquet.read(path))
+
+
+def read_raw(path: Path, policy: Policy) -> Applications:
+    """Read and normalise the list as it was typed. Raises ListInvalid."""
+    return normalised(_raw(path), policy, path.name)
+
+
+def _raw(path: Path) -> Any:
+    try:
+        return pq.read_table(path, columns=list(RAW))
+    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        raise ListInvalid(path=path.name, what=f"cannot be read ({type(error).__name__})") from None
+
+
+def normalised(raw: Any, policy: Policy, name: str = "") -> Applications:
+    """The normalised list of a raw table with the columns RAW. Raises ListInvalid."""
+    if missing := [column for column in RAW if column not in raw.column_names]:
+        raise ListInvalid(path=name, what=f"has no column {', '.join(missing)}")
+    kinds = _plain(raw["kind"])
+    here = pc.invert(pc.is_in(kinds, pa.array(sorted(policy.set_aside()), pa.string())))
+    raw, kinds = raw.filter(here), kinds.filter(here)
+    order = _order(raw["application"], name)
+    table = _table(raw.take(order), kinds.take(order), policy, name)
+    return Applications(table.append_column("duplicate", pa.array(duplicates(table))).select(SCHEMA.names).cast(SCHEMA))
+
+
+def _order(codes: Any, name: str) -> Any:
+    """Row order that makes the application codes ascend."""
+    good = pc.fill_null(pc.match_substring_regex(_texts(codes), "^[0-9]{13}$"), False)
+    if not pc.all(good).as_py():
+        raise ListInvalid(path=name, what="an application code is not 13 digits")
+    numbers = _texts(codes).cast(pa.int64()).to_numpy()
+    order = np.argsort(numbers, kind="stable")
+    if (np.diff(numbers[order]) == 0).any():
+        raise ListInvalid(path=name, what="an application code stands twice")
+    return pa.array(order)
+
+
+def _table(raw: Any, kinds: Any, policy: Policy, name: str) -> Any:
+    """Every column of SCHEMA but `duplicate`."""
+    types, documents = _plain(raw["document_type"]), _texts(raw["document_number"])
+    domains, fits = _domains(kinds, types, policy)
+    handlers = columns.citizen_texts(columns.citizen_keys(_texts(raw["handler_number"])))
+    return pa.table(
+        {
+            "application": _texts(raw["application"]),
+            "kind": kinds,
+            "pool": _mapped(kinds, policy.pool_of()),
+            "submitted_on": _days(_texts(raw["submitted_on"])),
+            "name": columns.names(_texts(raw["name"])),
+            "document_type": types,
+            "document": _bare(documents),
+            "domain": domains,
+            "subject": _subjects(documents, domains),
+            "fits": pa.array(fits),
+            "handler_name": columns.names(_texts(raw["handler_name"])),
+            "handler": handlers,
+            "failed_draws": _counts(raw["failed_draws"], name),
+        }
+    )
+
+
+def _domains(kinds: Any, types: Any, policy: Policy) -> tuple[Any, Flags]:
+    """Domain of each subject (null: none), and whether the kind may apply with the document at all.
+
+    A kind with a document of its pool that is not its own still has a subject: it can be a double, but not be met.
+    """
+    pairs = pc.binary_join_element_wise(kinds, types, "\x1f")
+    exact = {f"{kind.kind}\x1f{kind.document_type}": kind.domain for kind in policy.kinds if kind.pool}
+    fits = pc.is_in(pairs, pa.array(list(exact), pa.string())).to_numpy(zero_copy_only=False)
+    known = {pair: _domain(pair, policy) for pair in pc.unique(pairs).to_pylist()}
+    return pc.if_else(pa.array(fits), _mapped(pairs, exact), _mapped(pairs, known, None)), fits
+
+
+def _domain(pair: str, policy: Policy) -> str | None:
+    """Domain of the subject where kind and document do not fit."""
+    kind, _, document_type = pair.partition("\x1f")
+    pool = policy.pool_of().get(kind)
+    own = {row.domain for row in policy.kinds if row.pool and row.pool == pool}
+    if len(own) == 1:
+        # Units have one kind of document: whatever was ticked, the number is read as that.
+        return own.pop()
+    by_type = {row.domain for row in policy.kinds if row.pool and row.document_type == document_type}
+    return by_type.pop() if len(by_type) == 1 else None
+
+
+def _subjects(documents: Any, domains: Any) -> Any:
+    """Normalised key of each subject, null where the number is bad or there is no domain."""
+    found = pa.nulls(len(documents), pa.string())
+    for domain in pc.unique(domains.drop_null()).to_pylist():
+        rows = pc.fill_null(pc.equal(domains, domain), False)
+        keys = columns.text_keys(Domain(domain), documents.filter(rows))
+        found = pc.replace_with_mask(found, rows, keys)
+    return found
+
+
+def duplicates(table: Any) -> Flags:
+    """Which applications do not count because an earlier one of the same subject does.
+
+    Shape
+        table: columns application, submitted_on, domain, subject; a null subject is nobody's double.
+    Source
+        The earliest day counts, then the smallest code; a missing day is later than every day.
+    """
+    known = pc.fill_null(pc.binary_join_element_wise(table["domain"], table["subject"], "\x1f"), "")
+    codes = np.asarray(_whole(known).dictionary_encode().indices)
+    several = (np.bincount(codes)[codes] > 1) & _whole(table["subject"]).is_valid().to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero(several)
+    days = pc.fill_null(_whole(table["submitted_on"]).take(pa.array(rows)), "9999-99-99")
+    applications = _whole(table["application"]).take(pa.array(rows))
+    order = np.lexsort((_objects(applications), _objects(days), codes[rows]))
+    later = np.zeros(len(codes), np.bool_)
+    later[rows[order[1:]]] = codes[rows[order[1:]]] == codes[rows[order[:-1]]]
+    return later
+
+
+def _mapped(keys: Any, values: Mapping[str, str | None], missing: str | None = "") -> Any:
+    """Each key's value, `missing` for keys without one."""
+    found = pc.index_in(keys, pa.array(list(values), pa.string()))
+    taken = pa.array(list(values.values()), pa.string()).take(found)
+    return taken if missing is None else pc.fill_null(taken, missing)
+
+
+def _whole(column: Any) -> Any:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _texts(column: Any) -> Any:
+    """One plain array of texts."""
+    return _whole(column.cast(pa.string()))
+
+
+def _plain(column: Any) -> Any:
+    """Texts of a closed list: NFKC, trimmed, empty if missing."""
+    texts = pc.fill_null(_texts(column), "")
+    known = pc.unique(texts).to_pylist()
+    return _mapped(texts, {raw: unicodedata.normalize("NFKC", raw).strip() for raw in known})
+
+
+def _bare(documents: Any) -> Any:
+    """Numbers without white space, in capitals; only those that are not plain already are looked at one by one."""
+    plain = pc.fill_null(pc.match_substring_regex(documents, "^[0-9A-Z]*$"), True).to_numpy(zero_copy_only=False)
+    rest = pa.array(~plain)
+    found = [stripped(raw).upper() for raw in documents.filter(rest).to_pylist()]
+    return pc.replace_with_mask(documents, rest, pa.array(found, pa.string()))
+
+
+def _days(texts: Any) -> Any:
+    """Days as typed; null for what is not a day of the calendar."""
+    return _mapped(texts, {raw: raw for raw in pc.unique(texts.drop_null()).to_pylist() if _is_day(raw)}, None)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _counts(column: Any, name: str) -> Any:
+    """Failed draws; missing ones would silently take balls from somebody, so they are refused."""
+    try:
+        counts = column.cast(pa.int32())
+    except pa.ArrowInvalid:
+        raise ListInvalid(path=name, what="failed_draws holds something that is not a whole number") from None
+    if counts.null_count or pc.any(pc.less(counts, 0)).as_py():
+        raise ListInvalid(path=name, what="failed_draws is missing or negative in a line")
+    return _whole(counts)
+
+
+def _objects(texts: Any) -> npt.NDArray[np.object_]:
+    return np.asarray(texts.to_numpy(zero_copy_only=False))

@@ -1,0 +1,199 @@
+"""Questions: which rule is asked about which applications, and the key columns that go to the departments.
+
+A part is one sorted key column of one kind of key, with the columns that the rule asks for; position is identity
+on the way out and on the way back, so no application code ever reaches a department.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tongban.exchange.bulk import MOST_ROWS, key_digest, write_keys
+from tongban.identity.columns import citizen_keys
+from tongban.identity.identifiers import Domain
+from tongban.rounds.applications import Applications, Flags
+from tongban.rules.compile import CompiledCondition, CompiledRule
+from tongban.rules.engine import applies
+from tongban.rules.verdict import COMMON_BY_NUMBER, Reason
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+SUBJECT, HANDLER = "subject", "handler"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One rule as the round asks it. What the rule says is the rules room's; this is whom it is asked about."""
+
+    rule: str  #: "driving_licence@2013-01-01"
+    digest: str  #: what its owner approved
+    title: str
+    title_en: str
+    department: str  #: node that answers, "public-security"
+    first: bool  #: asked before the others, which are asked only about those for whom all first ones are met
+    about: str  #: SUBJECT or HANDLER: whose key it is asked with
+    asks: tuple[str, ...]  #: columns that travel with the key, in the rule's order
+    reasons: tuple[Reason, ...]  #: the rule's own
+    applies: Callable[[Any], Bytes] = field(repr=False, compare=False)
+    """For each row of the application list: 1 the rule applies, 0 it does not, 2 the application does not say."""
+
+    @property
+    def name(self) -> str:
+        """The rule without its date."""
+        return self.rule.partition("@")[0]
+
+    def reason(self, number: int) -> Reason | None:
+        """The rule's own or a common reason; None for a number that nobody uses."""
+        own = {reason.number: reason for reason in self.reasons}
+        return own.get(number) or COMMON_BY_NUMBER.get(number)
+
+    def column_of(self, asked: str) -> str:
+        """The application's column behind an asked one: a handler's name is `handler_name`."""
+        return f"handler_{asked}" if self.about == HANDLER else asked
+
+
+def question_of(
+    compiled: CompiledRule, condition: CompiledCondition, *, department: str, first: bool, at: date
+) -> Question:
+    """The question that a compiled rule is in a round with the evaluation date `at`."""
+    rule = compiled.rule
+    return Question(
+        rule=rule.id,
+        digest=compiled.digest,
+        title=rule.title,
+        title_en=rule.title_en,
+        department=department,
+        first=first,
+        about=rule.subject,
+        asks=tuple(column.name for column in rule.asks),
+        reasons=rule.own_reasons(),
+        applies=lambda table: applies(condition, table, at=at),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One request to one department.
+
+    Shape
+        keys: `k` int64 or utf8, strictly ascending, then the asked columns.
+        applications: rows of the application list that the part answers, ascending.
+        rows: for each of them the row of `keys` that is about it.
+    """
+
+    rule: str
+    name: str  #: unique within the rule, "citizen-0"
+    domain: str
+    keys: Any
+    applications: Ints
+    rows: Ints
+
+    @property
+    def file(self) -> str:
+        """Stem of its answer's file."""
+        return f"{self.rule}.{self.name}"
+
+    def digest(self) -> str:
+        """Digest of the key column, as ticket and answer name it."""
+        return key_digest(self.keys["k"])
+
+    def body(self) -> bytes:
+        """What is sent."""
+        return write_keys(self.keys)
+
+
+def with_good_key(question: Question, applications: Applications) -> Flags:
+    """Applications whose key can be asked with; the others are unknown / bad_identifier.
+
+    A document that does not fit its kind makes the first questions impossible, and so all that follow.
+    """
+    good: Flags = applications.column(question.about).is_valid().to_numpy(zero_copy_only=False)
+    return good & applications.flags("fits") if question.first else good
+
+
+def parts(
+    question: Question, applications: Applications, asked: Flags, prefix: str = "", largest: int = MOST_ROWS
+) -> Sequence[Part]:
+    """The parts that ask `question` about the applications in `asked` which have a good key.
+
+    One part a domain, unless there are more than `largest` keys, or one key comes with different values in the
+    asked columns (two spellings of a name): then each further spelling stands in a further part, for keys in a
+    part are strictly ascending.
+    """
+    wanted = asked & with_good_key(question, applications)
+    found = []
+    for domain, rows in _by_domain(question, applications, wanted):
+        keys = _keys(question, applications, domain, rows)
+        shapes = _shapes(question, applications, rows)
+        for number, (own, at) in enumerate(_layers(keys, shapes, largest)):
+            table = _key_table(question, applications, keys, rows, own, at)
+            order = np.argsort(rows[own], kind="stable")
+            found.append(Part(question.rule, f"{prefix}{domain}-{number}", domain, table, rows[own][order], at[order]))
+    return found
+
+
+def _by_domain(question: Question, applications: Applications, wanted: Flags) -> Iterator[tuple[str, Ints]]:
+    if question.about == HANDLER:
+        if wanted.any():
+            yield Domain.CITIZEN.value, np.flatnonzero(wanted)
+        return
+    domains = applications.column("domain")
+    for domain in sorted(pc.unique(domains.drop_null()).to_pylist()):
+        same = pc.fill_null(pc.equal(domains, domain), False).to_numpy(zero_copy_only=False)
+        if (same & wanted).any():
+            yield domain, np.flatnonzero(same & wanted)
+
+
+def _keys(question: Question, applications: Applications, domain: str, rows: Ints) -> Any:
+    """Key of each row, as an array that sorts in the order of the wire: int64, or bytes of ASCII text."""
+    texts = applications.column(question.about).take(pa.array(rows))
+    if domain == Domain.CITIZEN:
+        return citizen_keys(texts).to_numpy()
+    return np.asarray(texts.to_pylist(), dtype=np.bytes_)
+
+
+def _shapes(question: Question, applications: Applications, rows: Ints) -> Ints:
+    """A number for each row, the same for rows whose asked columns are all the same."""
+    found = np.zeros(len(rows), np.int64)
+    for asked in question.asks:
+        column = applications.column(question.column_of(asked)).take(pa.array(rows))
+        codes = np.asarray(pc.fill_null(column.dictionary_encode(null_encoding="encode").indices, -1))
+        found = np.unique(found * (int(codes.max(initial=0)) + 2) + codes + 1, return_inverse=True)[1]
+    return found
+
+
+def _layers(keys: Any, shapes: Ints, largest: int) -> Iterator[tuple[Ints, Ints]]:
+    """Positions that go into one part, and for each its row in the part's key column.
+
+    Layer 0 holds each key's first shape, layer 1 its second; each layer is cut after `largest` keys.
+    """
+    order = np.lexsort((shapes, keys))
+    keys, shapes = keys[order], shapes[order]
+    other_key = np.append(True, keys[1:] != keys[:-1])
+    other_pair = other_key | np.append(True, shapes[1:] != shapes[:-1])
+    pair = np.cumsum(other_pair) - 1
+    first_pair = pair[other_key][np.cumsum(other_key) - 1]
+    layer = pair - first_pair
+    for depth in range(int(layer.max(initial=-1)) + 1):
+        here = np.flatnonzero(layer == depth)
+        row = np.cumsum(np.append(True, keys[here][1:] != keys[here][:-1])) - 1
+        for start in range(0, int(row[-1]) + 1, largest):
+            cut = (row >= start) & (row < start + largest)
+            yield order[here[cut]], row[cut] - start
+
+
+def _key_table(question: Question, applications: Applications, keys: Any, rows: Ints, own: Ints, at: Ints) -> Any:
+    """The key column of one part, with the asked columns; each key's values come from its first application."""
+    first = own[np.flatnonzero(np.append(True, at[1:] != at[:-1]))]
+    k = pa.array(keys[first]) if keys.dtype == np.int64 else pa.array(keys[first].astype(str), pa.string())
+    columns: Mapping[str, Any] = {
+        asked: applications.column(question.column_of(asked)).take(pa.array(rows[first])) for asked in question.asks
+    }
+    return pa.table({"k": k, **columns})

@@ -1,0 +1,181 @@
+"""Results: what a round finds about each application, and the signed manifest that says from what.
+
+The result file carries no time, no host and no index: whoever has the same verdicts gets the same bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tongban.kit.errors import Invalid
+from tongban.rounds import parquet
+from tongban.rounds.applications import Applications
+from tongban.rounds.questions import Bytes, Question
+from tongban.rules.decision import NO_RULE, Decision, Outcome, decide_all
+from tongban.rules.verdict import COMMON, Reason, Verdict
+
+DUPLICATE = "duplicate_application"
+NO_APPLICABLE_RULE = "no_applicable_rule"
+
+#: Findings that no rule gives, with their texts.
+OWN_REASONS = {
+    DUPLICATE: Reason(
+        0,
+        DUPLICATE,
+        "同一申请人重复申请，以最早一份为准",
+        "The same applicant applied more than once; the earliest counts",
+    ),
+    NO_APPLICABLE_RULE: COMMON[NO_APPLICABLE_RULE],
+}
+_NOBODY = COMMON[NO_APPLICABLE_RULE].number
+
+
+class DecisionUnknown(Invalid):
+    """A decision speaks of a rule that the round does not ask."""
+
+    code = "rounds.decision_unknown"
+    message = "The decision for {kind} needs the rule {rule}, which this round does not ask."
+    remedy = "Ask the rule, or correct the decision, before the round is opened."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Findings:
+    """One finding an application, in the order of the list.
+
+    Shape
+        outcome: uint8, `rules.decision.Outcome`.
+        rule: uint8, position of the question whose reason it is, NO_RULE if no single rule gave it.
+        reason: uint8, number of that reason; of a common one, or 0, where no rule gave it.
+        duplicate: bool, decided by that alone.
+    """
+
+    outcome: Bytes
+    rule: Bytes
+    reason: Bytes
+    duplicate: npt.NDArray[np.bool_]
+
+
+def decide(
+    questions: Sequence[Question],
+    decisions: Mapping[str, Decision],
+    applications: Applications,
+    columns: Mapping[str, Bytes],
+) -> Findings:
+    """What the verdicts come to, by each kind's decision; a double is one whatever the registers say.
+
+    `decisions`: by kind of applicant; a kind without one goes to a person. Raises DecisionUnknown.
+    """
+    count = len(applications)
+    place = {question.name: number for number, question in enumerate(questions)}
+    found = Findings(
+        outcome=np.full(count, Outcome.NEEDS_PERSON, np.uint8),
+        rule=np.full(count, NO_RULE, np.uint8),
+        reason=np.full(count, _NOBODY, np.uint8),
+        duplicate=applications.flags("duplicate"),
+    )
+    kinds = applications.column("kind").dictionary_encode()
+    codes = np.asarray(kinds.indices)
+    for code, kind in enumerate(kinds.dictionary.to_pylist()):
+        if kind in decisions:
+            _check(decisions[kind], kind, place)
+            _decide_kind(decisions[kind], np.flatnonzero(codes == code), questions, place, columns, found)
+    found.outcome[found.duplicate] = Outcome.NOT_ELIGIBLE
+    found.rule[found.duplicate] = NO_RULE
+    found.reason[found.duplicate] = 0
+    return found
+
+
+def _check(decision: Decision, kind: str, place: Mapping[str, int]) -> None:
+    for rule in decision.rules:
+        if rule not in place:
+            raise DecisionUnknown(kind=kind, rule=rule)
+
+
+def _decide_kind(
+    decision: Decision,
+    rows: npt.NDArray[np.int64],
+    questions: Sequence[Question],
+    place: Mapping[str, int],
+    columns: Mapping[str, Bytes],
+    found: Findings,
+) -> None:
+    """Fill the rows of one kind."""
+    verdicts = {rule: columns[questions[place[rule]].rule][rows] for rule in decision.rules}
+    results = decide_all(decision, verdicts)
+    position = np.full(256, NO_RULE, np.uint8)
+    position[: len(decision.rules)] = [place[rule] for rule in decision.rules]
+    found.outcome[rows] = results.outcome
+    found.rule[rows] = position[results.rule]
+    found.reason[rows] = results.reason
+
+
+# --- The result file ----------------------------------------------------------------------------
+
+
+def result_table(
+    questions: Sequence[Question], applications: Applications, columns: Mapping[str, Bytes], findings: Findings
+) -> Any:
+    """The results as they are kept, shown and signed.
+
+    Shape
+        application; status: eligible, not_eligible, needs_person; rule: name of the rule that gave the reason;
+        reason: its code, null when eligible; then for each rule `<name>`: met, not_met, unknown, not_applicable,
+        and `<name>_reason`: a code, null when met or not applicable. Ascending by application.
+    """
+    table = {
+        "application": applications.column("application"),
+        "status": _coded(findings.outcome, [outcome.word for outcome in Outcome]),
+        "rule": _rule_names(questions, findings),
+        "reason": _final_reasons(questions, findings),
+    }
+    for question in questions:
+        byte = columns[question.rule]
+        table[question.name] = _coded(byte >> 6, [verdict.word for verdict in Verdict])
+        table[f"{question.name}_reason"] = _coded(byte & 63, _codes(question))
+    return pa.table(table)
+
+
+def _coded(numbers: npt.NDArray[Any], words: Sequence[str | None]) -> Any:
+    """Each number's word."""
+    return pa.array(words, pa.string()).take(pa.array(numbers))
+
+
+def _codes(question: Question) -> list[str | None]:
+    reasons = (question.reason(number) for number in range(64))
+    return [reason.code if reason else None for reason in reasons]
+
+
+def _rule_names(questions: Sequence[Question], findings: Findings) -> Any:
+    names: list[str | None] = [question.name for question in questions]
+    return _coded(findings.rule, names + [None] * (256 - len(names)))
+
+
+def _final_reasons(questions: Sequence[Question], findings: Findings) -> Any:
+    reasons = np.full(len(findings.outcome), None, np.object_)
+    for number, question in enumerate(questions):
+        own = findings.rule == number
+        reasons[own] = np.array(_codes(question), np.object_)[findings.reason[own]]
+    nobody = (findings.rule == NO_RULE) & (findings.reason == _NOBODY)
+    reasons[nobody] = NO_APPLICABLE_RULE
+    reasons[findings.duplicate] = DUPLICATE
+    return pa.array(reasons, pa.string())
+
+
+def to_bytes(table: Any) -> bytes:
+    return parquet.to_bytes(table)
+
+
+def read_results(path: Path, columns: list[str] | None = None) -> Any:
+    """The result table, or some columns of it."""
+    return parquet.read(path, columns)
+
+
+def counts(table: Any) -> dict[str, int]:
+    """Applications by status, every status named."""
+    found = {item["values"]: item["counts"] for item in table["status"].value_counts().to_pylist()}
+    return {outcome.word: found.get(outcome.word, 0) for outcome in Outcome}

@@ -1,0 +1,170 @@
+"""Verdicts of a round: one byte for each rule and application, put together from the departments' answers.
+
+In this order, the first that holds: the rule is not for this kind · the number is bad · not asked, because
+identity was not confirmed first · the department has not answered · what it answered.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tongban.exchange.bulk import About
+from tongban.rounds import parquet
+from tongban.rounds.applications import Applications, Flags
+from tongban.rounds.questions import Bytes, Part, Question, parts, with_good_key
+from tongban.rules.verdict import Verdict, pack, unknown
+
+#: What a department said about one part: a byte a key, in the keys' order; None while it is silent.
+AnswerOf = Callable[[Part], tuple[Bytes, About] | None]
+
+NOT_APPLICABLE = pack(Verdict.NOT_APPLICABLE)
+BAD_IDENTIFIER, NOT_ASKED, NO_ANSWER = unknown("bad_identifier"), unknown("not_asked"), unknown("no_answer")
+DOES_NOT_SAY = unknown("missing_value")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one rule's department said in this round."""
+
+    answers: str  #: SHA-256 of the verdict bytes of its parts, in their order, as the department sent them
+    snapshots: tuple[tuple[str, str], ...]  #: id and date of each register's snapshot, each once
+    silent: tuple[str, ...]  #: names of the parts without an answer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdicts:
+    """Every rule's column, by rule id in the order of the questions, and what was heard for it."""
+
+    columns: Mapping[str, Bytes]
+    heard: Mapping[str, Heard]
+
+
+class Asking:
+    """The questions of one round, put to one list of applications.
+
+    `corrected`: bytes that re-checks have put in the place of answers, by rule and row. Where one of them confirms an
+    identity, the further questions are asked about that application too, in parts of their own ("late"), so that the
+    answers to all other parts stay good.
+    """
+
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        applications: Applications,
+        corrected: Mapping[str, Mapping[int, int]] | None = None,
+    ) -> None:
+        self.questions = tuple(questions)
+        self.applications = applications
+        self.corrected = corrected or {}
+        #: By rule, for each application: 1 the rule is for it, 0 it is not, 2 the application does not say.
+        self.concerned = {question.rule: question.applies(applications.table) for question in self.questions}
+
+    def first_parts(self) -> dict[str, Sequence[Part]]:
+        """What is asked first, by rule: identity."""
+        return self._parts(first=True, known=np.ones(len(self.applications), np.bool_))
+
+    def further_parts(self, first: Verdicts) -> dict[str, Sequence[Part]]:
+        """What is asked once the `first_columns` are known, by rule."""
+        known = self.confirmed(first.columns)
+        late = self._late(first, known)
+        usual = self._parts(first=False, known=known)
+        more = self._parts(first=False, known=late, prefix="late-")
+        return {rule: [*usual[rule], *more[rule]] for rule in usual}
+
+    def _parts(self, *, first: bool, known: Flags, prefix: str = "") -> dict[str, Sequence[Part]]:
+        return {
+            question.rule: parts(question, self.applications, known & (self.concerned[question.rule] == 1), prefix)
+            for question in self.questions
+            if question.first == first
+        }
+
+    def first_columns(self, answer_of: AnswerOf) -> Verdicts:
+        """The columns of the first questions."""
+        everybody = np.ones(len(self.applications), np.bool_)
+        return self._columns(self.first_parts(), everybody, answer_of)
+
+    def confirmed(self, first: Mapping[str, Bytes]) -> Flags:
+        """Applications for which every first question that concerns them is met."""
+        found = np.ones(len(self.applications), np.bool_)
+        for question in self.questions:
+            if question.first:
+                verdict = first[question.rule] >> 6
+                found &= (verdict == Verdict.MET) | (verdict == Verdict.NOT_APPLICABLE)
+        return found
+
+    def _late(self, first: Verdicts, known: Flags) -> Flags:
+        """Applications whose identity a re-check confirmed."""
+        return self.confirmed(corrected(first.columns, self.corrected)) & ~known
+
+    def assemble(self, answer_of: AnswerOf) -> Verdicts:
+        """All columns from the answers that are there; the same answers give the same bytes, however they came.
+
+        The columns hold what departments answered: `corrected` is applied to them only when the list is frozen.
+        """
+        first = self.first_columns(answer_of)
+        known = self.confirmed(first.columns)
+        further = self._columns(self.further_parts(first), known | self._late(first, known), answer_of)
+        columns, heard = {**first.columns, **further.columns}, {**first.heard, **further.heard}
+        order = [question.rule for question in self.questions]
+        return Verdicts({rule: columns[rule] for rule in order}, {rule: heard[rule] for rule in order})
+
+    def _columns(self, asked: Mapping[str, Sequence[Part]], known: Flags, answer_of: AnswerOf) -> Verdicts:
+        columns, heard = {}, {}
+        for question in self.questions:
+            if question.rule in asked:
+                column = self._unanswered(question, known)
+                heard[question.rule] = _fill(column, asked[question.rule], answer_of)
+                columns[question.rule] = column
+        return Verdicts(columns, heard)
+
+    def _unanswered(self, question: Question, known: Flags) -> Bytes:
+        """The column before any answer; what is written later here comes earlier in the order of reasons."""
+        column = np.full(len(self.applications), NO_ANSWER, np.uint8)
+        column[~known] = NOT_ASKED
+        column[~with_good_key(question, self.applications)] = BAD_IDENTIFIER
+        column[self.concerned[question.rule] == 2] = DOES_NOT_SAY
+        column[self.concerned[question.rule] == 0] = NOT_APPLICABLE
+        return column
+
+
+def _fill(column: Bytes, asked: Sequence[Part], answer_of: AnswerOf) -> Heard:
+    said, snapshots, silent = hashlib.sha256(), set(), []
+    for part in asked:
+        answer = answer_of(part)
+        if answer is None:
+            silent.append(part.name)
+            continue
+        verdicts, about = answer
+        column[part.applications] = verdicts[part.rows]
+        said.update(verdicts.tobytes())
+        snapshots.add((about.snapshot, about.snapshot_date))
+    return Heard(said.hexdigest(), tuple(sorted(snapshots)), tuple(silent))
+
+
+def corrected(columns: Mapping[str, Bytes], by: Mapping[str, Mapping[int, int]]) -> dict[str, Bytes]:
+    """The columns with the bytes of re-checks in their places; the given ones stay as they are."""
+    changed = dict(columns)
+    for rule, bytes_of in by.items():
+        if rule in changed and bytes_of:
+            changed[rule] = changed[rule].copy()
+            changed[rule][list(bytes_of)] = list(bytes_of.values())
+    return changed
+
+
+def to_bytes(columns: Mapping[str, Bytes], applications: Applications) -> bytes:
+    """Parquet: application, then one uint8 column a rule."""
+    arrays = {rule: pa.array(column, pa.uint8()) for rule, column in columns.items()}
+    return parquet.to_bytes(pa.table({"application": applications.column("application"), **arrays}))
+
+
+def read_columns(path: Path) -> dict[str, Bytes]:
+    """The columns that `to_bytes` wrote; arrays that may be changed."""
+    table = parquet.read(path)
+    return {
+        rule: table[rule].combine_chunks().to_numpy(zero_copy_only=False).astype(np.uint8)
+        for rule in table.column_names[1:]
+    }

@@ -1,0 +1,233 @@
+"""The one file that talks to DuckDB.
+
+Written for its second major version: relations have no `fetchone`, results are taken whole so that a
+connection is free again, and nothing is loaded from outside.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tongban.kit.errors import Invalid, Unavailable
+from tongban.rules.compile import CompiledCondition, CompiledRule
+from tongban.rules.facts import KEY, Column
+from tongban.rules.single import FactsMismatch
+
+Bytes = npt.NDArray[np.uint8]
+Facts: TypeAlias = "Path | str | Any"  #: a Parquet file, the name of a table, or an Arrow table
+_ARROW = {
+    "BIGINT": pa.int64(),
+    "DATE": pa.date32(),
+    "VARCHAR": pa.string(),
+    "BOOLEAN": pa.bool_(),
+    "BIGINT[]": pa.list_(pa.int64()),
+}
+
+
+class KeysInvalid(Invalid):
+    """The keys of a batch are not what the wire format says."""
+
+    code = "rules.keys_invalid"
+    message = "The keys of this part cannot be answered: {what}."
+    remedy = "Send int64 or text keys, strictly ascending, with exactly the columns that the rule asks for."
+
+
+class TooSlow(Unavailable):
+    """A batch went beyond the time or the memory that the node grants."""
+
+    code = "rules.too_slow"
+    message = "The batch went beyond its limits: {what}."
+    remedy = "Ask for smaller parts, or grant more memory or time in the node's settings."
+
+
+def arrow_fields(columns: tuple[Column, ...]) -> list[tuple[str, pa.DataType]]:
+    """Physical columns as Arrow fields."""
+    return [(name, _ARROW[kind]) for column in columns for name, kind in column.physical()]
+
+
+def facts_schema(compiled: CompiledRule, *, text_keys: bool = False) -> pa.Schema:
+    """Schema of the rule's whole fact table."""
+    key = pa.string() if text_keys else pa.int64()
+    return pa.schema([(KEY, key), *arrow_fields(compiled.facts.columns)])
+
+
+def keys_schema(compiled: CompiledRule, *, text_keys: bool = False) -> pa.Schema:
+    """Schema of a batch for this rule: the key, then the asked columns in the rule's order."""
+    key = pa.string() if text_keys else pa.int64()
+    return pa.schema([(KEY, key), *arrow_fields(compiled.rule.asks)])
+
+
+@contextmanager
+def connected(
+    facts: Facts, *, memory_mb: int = 1_024, threads: int = 1, spill: Path | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that can read `facts` and nothing else outside itself.
+
+    spill: folder for what does not fit into memory; without it such a batch fails.
+    """
+    settings: dict[str, Any] = {
+        "memory_limit": f"{memory_mb}MB",
+        "threads": threads,
+        "temp_directory": str(spill) if spill else "",
+        "autoload_known_extensions": False,
+        "autoinstall_known_extensions": False,
+    }
+    connection = duckdb.connect(":memory:", config=settings)
+    try:
+        allowed = [str(facts.resolve())] if isinstance(facts, Path) else []
+        connection.execute("SET allowed_paths = $paths", {"paths": allowed})
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield connection
+    finally:
+        connection.close()
+
+
+def evaluate(
+    compiled: CompiledRule,
+    keys: pa.Table,
+    facts: Facts,
+    doubts: pa.Array | pa.ChunkedArray | None,
+    at: date,
+    *,
+    memory_mb: int = 1_024,
+    threads: int = 1,
+    seconds: float = 600.0,
+    connection: duckdb.DuckDBPyConnection | None = None,
+) -> Bytes:
+    """One byte per key, in the order of `keys`.
+
+    keys: `keys_schema` (dictionary-coded texts allowed), strictly ascending.
+    facts: a Parquet file, an Arrow table, or the name of a table of `connection`; one row per key.
+    doubts: keys whose record was rejected or resembles a rejected one; None for none.
+    connection: the node's own, with its own limits; else one is made for this batch.
+    Raises KeysInvalid, FactsMismatch, TooSlow. A row that fails is unknown / bad_value, never an error.
+    """
+    _check_keys(compiled, keys)
+    if connection is not None:
+        return _evaluate(connection.cursor(), compiled, keys, facts, doubts, at, seconds)
+    with connected(facts, memory_mb=memory_mb, threads=threads) as own:
+        return _evaluate(own, compiled, keys, facts, doubts, at, seconds)
+
+
+def _evaluate(
+    connection: duckdb.DuckDBPyConnection,
+    compiled: CompiledRule,
+    keys: pa.Table,
+    facts: Facts,
+    doubts: pa.Array | None,
+    at: date,
+    seconds: float,
+) -> Bytes:
+    relation = _relation(connection, facts)
+    _check_facts(connection, compiled, relation, keys.schema.field(KEY).type)
+    connection.register("batch_keys", _with_positions(keys))
+    doubtful = None
+    if doubts is not None and len(doubts):
+        connection.register("batch_doubts", pa.table({KEY: doubts}))
+        doubtful = "batch_doubts"
+    query = compiled.duckdb(at, keys="batch_keys", facts=relation, doubts=doubtful)
+    try:
+        return _scattered(_answer(connection, query, seconds), len(keys), compiled)
+    finally:
+        for name in ("batch_keys", "batch_doubts"):
+            connection.unregister(name)
+
+
+def applies(
+    condition: CompiledCondition, applications: pa.Table, *, at: date, memory_mb: int = 1_024, threads: int = 1
+) -> Bytes:
+    """For each application, in order: 1 the rule applies, 0 it does not, 2 the application does not say."""
+    with connected("", memory_mb=memory_mb, threads=threads) as connection:
+        connection.register("batch_applications", _with_positions(applications))
+        answer = _answer(connection, condition.duckdb(at, applications="batch_applications"), 600.0)
+        found = np.empty(len(applications), np.uint8)
+        found[_numbers(answer, "p")] = _numbers(answer, "v")
+        return found
+
+
+def _with_positions(rows: pa.Table) -> pa.Table:
+    return rows.append_column("p", pa.array(np.arange(len(rows), dtype=np.int32)))
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, query: str, seconds: float) -> pa.Table:
+    timer = threading.Timer(seconds, connection.interrupt)
+    timer.start()
+    try:
+        return connection.sql(query).to_arrow_table()
+    except duckdb.InterruptException:
+        raise TooSlow(what=f"more than {seconds:g} seconds") from None
+    except duckdb.OutOfMemoryException:
+        raise TooSlow(what="more memory than allowed") from None
+    finally:
+        timer.cancel()
+
+
+def _scattered(answer: pa.Table, count: int, compiled: CompiledRule) -> Bytes:
+    """Each byte at its position. A hash join keeps no order, and sorting again would cost more than this."""
+    if len(answer) != count:
+        raise FactsMismatch(rule=compiled.rule.id, what="some key has more than one fact row")
+    found = np.empty(count, np.uint8)
+    found[_numbers(answer, "p")] = _numbers(answer, "v")
+    return found
+
+
+def _numbers(answer: pa.Table, column: str) -> npt.NDArray[Any]:
+    # Chunk by chunk: to_numpy() of a chunked column imports pandas where it is installed.
+    chunks = [chunk.to_numpy(zero_copy_only=False) for chunk in answer.column(column).chunks]
+    return np.concatenate(chunks) if chunks else np.empty(0, np.uint8)
+
+
+def _relation(connection: duckdb.DuckDBPyConnection, facts: Facts) -> str:
+    if isinstance(facts, str):
+        return '"' + facts.replace('"', '""') + '"'
+    if isinstance(facts, Path):
+        return "read_parquet('" + str(facts.resolve()).replace("'", "''") + "')"
+    connection.register("batch_facts", facts)
+    return "batch_facts"
+
+
+def _check_keys(compiled: CompiledRule, keys: pa.Table) -> None:
+    wanted = [KEY, *(name for name, _ in arrow_fields(compiled.rule.asks))]
+    if keys.column_names != wanted:
+        raise KeysInvalid(what=f"the columns must be {', '.join(wanted)}")
+    for (name, kind), given in zip(arrow_fields(compiled.rule.asks), list(keys.schema)[1:], strict=True):
+        if _undictionaried(given.type) != kind:
+            raise KeysInvalid(what=f"column {name} must be {kind}")
+    key = keys.column(KEY)
+    if key.type not in (pa.int64(), pa.string()):
+        raise KeysInvalid(what="the key must be int64 or text")
+    # is_less over shifted views: texts compare by their bytes, as the wire format orders them.
+    ascending = key.null_count == 0 and (len(key) < 2 or pc.all(pc.less(key[:-1], key[1:])).as_py())
+    if not ascending:
+        raise KeysInvalid(what="the keys are not strictly ascending, or one is missing")
+
+
+def _undictionaried(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _check_facts(
+    connection: duckdb.DuckDBPyConnection, compiled: CompiledRule, relation: str, key: pa.DataType
+) -> None:
+    """Columns and types before any row: a wrong type would be cast in silence."""
+    try:
+        described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+    except duckdb.Error as error:
+        raise FactsMismatch(rule=compiled.rule.id, what=f"they cannot be read ({type(error).__name__})") from None
+    found = {row[0]: "VARCHAR" if str(row[1]).startswith("ENUM") else str(row[1]) for row in described}
+    wanted = {KEY: "BIGINT" if key == pa.int64() else "VARCHAR"}
+    wanted |= {name: kind for column in compiled.reads() for name, kind in column.physical()}
+    for name, kind in wanted.items():
+        if found.get(name) != kind:
+            what = f"column {name} must be {kind}, and is {found.get(name, 'missing')}"
+            raise FactsMismatch(rule=compiled.rule.id, what=what)

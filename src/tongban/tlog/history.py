@@ -1,0 +1,97 @@
+"""Every checkpoint a log has signed, in order, and the newest by itself."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from tongban.kit.errors import Corrupt
+from tongban.kit.keys import PublicKey
+from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, verify
+from tongban.tlog.folder import write_durably
+
+_NEWEST = "checkpoint"
+_ALL = "checkpoints.log"
+
+
+class CheckpointUnreadable(Corrupt):
+    """What stands in the place of a checkpoint is none of ours."""
+
+    code = "tlog.checkpoint_unreadable"
+    message = "The newest checkpoint in {directory} does not hold: {what}."
+    remedy = (
+        "If the node's key was changed, give the former public key too; else bring the folder back from the backup."
+    )
+
+
+class History:
+    """The checkpoint files of a log that this process owns."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._path = directory / _ALL
+
+    def newest(self, origin: str, keys: Iterable[PublicKey]) -> tuple[Checkpoint, bytes] | None:
+        """The newest checkpoint and its note; None for a log that has signed none. Raises CheckpointUnreadable."""
+        keys = list(keys)
+        notes = [note for note in (self._published(), *self._tail()[0][-1:]) if note]
+        try:
+            found = [(verify(note, origin, keys), note) for note in notes]
+        except CheckpointInvalid as error:
+            raise CheckpointUnreadable(directory=self._directory, what=error.facts["what"]) from None
+        return max(found, key=lambda held: held[0].size, default=None)
+
+    def mend(self, note: bytes | None) -> None:
+        """After a crash: cut a torn end of checkpoints.log, and publish `note` if the crash came before it."""
+        torn = self._tail()[1]
+        if torn:
+            with open(self._path, "r+b") as file:
+                file.truncate(self._path.stat().st_size - torn)
+                os.fsync(file.fileno())
+        if note and note != self._published():
+            write_durably(self._directory / _NEWEST, note)
+
+    def add(self, note: bytes) -> None:
+        """Keep `note`, then publish it. Raises OSError; the files then hold what they held before."""
+        with open(self._path, "ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                if file.write(note + b"\n") != len(note) + 1:
+                    raise OSError("no room for a checkpoint")
+                os.fsync(file.fileno())
+                write_durably(self._directory / _NEWEST, note)
+            except OSError:
+                file.truncate(before)
+                raise
+
+    def _published(self) -> bytes:
+        try:
+            return (self._directory / _NEWEST).read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def _tail(self) -> tuple[list[bytes], int]:
+        """The last notes kept and the bytes of a torn one behind them."""
+        if not self._path.exists():
+            return [], 0
+        with open(self._path, "rb") as file:
+            start = max(file.seek(0, os.SEEK_END) - 2 * LARGEST, 0)
+            file.seek(start)
+            return split(file.read(), from_start=start == 0)
+
+
+def split(data: bytes, *, from_start: bool = True) -> tuple[list[bytes], int]:
+    """The whole notes of checkpoints.log, and how many bytes of a torn one stand behind them."""
+    parts = data.split(b"\n\n")
+    if not from_start:
+        # The first part began before `data`; if it was a text, its signatures come next.
+        parts = parts[2:] if parts[1:] and parts[1].startswith("— ".encode()) else parts[1:]
+    notes = [b"%s\n\n%s\n" % (parts[at], parts[at + 1]) for at in range(0, len(parts) - 2, 2)]
+    return notes, len(b"\n\n".join(parts[2 * len(notes) :]))
+
+
+def read_all(directory: Path) -> tuple[list[bytes], bytes]:
+    """All notes kept, and the one published, of a log that may be running."""
+    kept, published = directory / _ALL, directory / _NEWEST
+    # In this order: what is published was kept before.
+    newest = published.read_bytes() if published.exists() else b""
+    return split(kept.read_bytes())[0] if kept.exists() else [], newest

@@ -1,0 +1,16 @@
+"""How a person stands in a log's records: a name that only the log's owner can compute again."""
+
+import hmac
+from base64 import urlsafe_b64encode
+
+
+def pseudonym(key: bytes, domain: str, normalised: str) -> str:
+    """The person's name in one log.
+
+    Shape
+        key: the log's subject key, 32 bytes; domain: kind of identifier ("citizen", "passport", …);
+        normalised: the identifier as the room `identity` normalises it.
+        returns: 22 characters of base64url.
+    """
+    message = f"tongban/subject/1\n{domain}\n{normalised}".encode()
+    return urlsafe_b64encode(hmac.digest(key, message, "sha256")[:16]).rstrip(b"=").decode()

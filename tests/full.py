@@ -1,0 +1,19 @@
+"""How often a random test repeats: a small count in every run, a large one in `./tongban test --full NAME`."""
+
+import os
+
+
+def count(name: str, usual: int, full: int) -> int:
+    """`usual`, or in the full run of `name` this chunk's share of `full`.
+
+    Each chunk has its own seed, so the chunks together see `full` different cases.
+    """
+    if os.environ.get("TONGBAN_FULL") not in (name, "all"):
+        return usual
+    chunks = int(os.environ.get("TONGBAN_CHUNK", "0/1").partition("/")[2])
+    return -(-full // chunks)
+
+
+def seed() -> int:
+    """Seed for random choices that are not Hypothesis's own: the run's, which `./tongban test` prints."""
+    return int(os.environ.get("TONGBAN_SEED", "0"))
