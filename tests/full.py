@@ -6,7 +6,8 @@ import os
 def count(name: str, usual: int, full: int) -> int:
     """`usual`, or in the full run of `name` this chunk's share of `full`.
 
-    Each chunk has its own seed, so the chunks together see `full` different cases.
+    The names are those of cli/full.py. Each chunk has its own `seed`: only a test that draws from it (or from
+    Hypothesis) sees `full` different cases over all chunks.
     """
     if os.environ.get("TONGBAN_FULL") not in (name, "all"):
         return usual

@@ -118,7 +118,7 @@ def a_round_ticket(**change: Any) -> str:
     opened: dict[str, Any] = {
         "id": "CCCCCCCCCCCCCCCCCCCCCC", "consumer": TRANSPORT, "provider": CIVIL_AFFAIRS, "purpose": PURPOSE,
         "round": ROUND, "part": PART, "rule": RULE, "rule_digest": RULE_DIGEST, "at": TODAY,
-        "keys": hashlib.sha256(b"keys").hexdigest(), "count": 3,
+        "domain": "citizen", "keys": hashlib.sha256(b"keys").hexdigest(), "count": 3,
         "not_before": NOON - HOUR, "expires_at": NOON + 8 * DAY,
     }  # fmt: skip
     key = change.pop("key", TICKET_KEY)

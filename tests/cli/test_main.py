@@ -140,19 +140,9 @@ def test_no_words_at_all_explain_the_whole(capsys):
 @pytest.mark.parametrize("noun", main.offered())
 def test_every_noun_explains_itself_with_an_example(noun):
     parser = main.parser(noun, main.load(noun))
-    for each in [parser, *verbs(parser)]:
+    for each in [parser, *main.verbs(parser)]:
         assert "./tongban" in (each.epilog or ""), f"{each.prog} has no example"
         assert "--json" in each.format_help()
-
-
-def verbs(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
-    """Every verb below a noun, however deep."""
-    found = []
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for verb in action.choices.values():
-                found += [verb, *verbs(verb)]
-    return found
 
 
 def test_every_file_of_the_command_line_is_a_noun_or_known_machinery():

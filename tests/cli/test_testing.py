@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import full
-from tongban.cli import testing
+from tongban.cli import pytest_run, testing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +26,7 @@ def a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -q --import-mode=importlib\n")
     monkeypatch.setattr(testing, "checks", lambda root: [testing.Step("mypy", True, 1.0, "")])
     monkeypatch.setattr(testing, "checkout", lambda: tmp_path)
-    monkeypatch.setattr(testing, "workers", lambda: 0)
+    monkeypatch.setattr(pytest_run, "workers", lambda: 0)
     monkeypatch.delenv("TONGBAN_ALLOW_SKIPS", raising=False)
     return tmp_path
 
@@ -99,100 +98,6 @@ def pytest_of(root: Path, *words: str, **settings: str) -> subprocess.CompletedP
 
 def test_no_test_at_all_is_not_a_success(a_checkout):
     assert testing.run(asked(pytest=["-k", "nothing_is_called_so"])) == 1
-
-
-# The long counts
-
-
-class Chunks:
-    """Stands where pytest would run: notes (chunk, seed), and fails the chunk that a test names."""
-
-    def __init__(self) -> None:
-        self.ran: list[tuple[str, int]] = []
-        self.failing = ""
-
-    def run(self, root: Path, seed: int, extra: list[str], settings: dict[str, str], quiet: bool = False):
-        self.ran.append((settings["TONGBAN_CHUNK"], seed))
-        return settings["TONGBAN_CHUNK"] != self.failing, 1.0, "1 passed in 1.00s"
-
-
-@pytest.fixture
-def chunks(a_checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Chunks:
-    """A full run called `it` in three chunks."""
-    monkeypatch.setattr(testing, "FULL_RUNS", {"it": testing.FullRun(("tests/test_it.py",), 3, "it holds")})
-    made = Chunks()
-    monkeypatch.setattr(testing, "run_pytest", made.run)
-    return made
-
-
-def test_a_chunk_s_tests_are_told_their_share_and_seed(a_checkout, monkeypatch):
-    monkeypatch.setattr(testing, "FULL_RUNS", {"it": testing.FullRun(("tests/test_it.py",), 1, "it holds")})
-    names = ("TONGBAN_FULL", "TONGBAN_CHUNK", "TONGBAN_SEED")
-    told = f"import os\ndef test_it():\n    assert [os.environ[n] for n in {names}] == ['it', '0/1', '7']\n"
-    (a_checkout / "tests" / "test_it.py").write_text(told)
-    assert testing.run(asked(full="it")) == 0
-
-
-def test_chunks_run_in_order_each_with_its_own_seed(chunks):
-    assert testing.run(asked(full="it")) == 0
-    assert chunks.ran == [("0/3", 7), ("1/3", 8), ("2/3", 9)]
-
-
-def test_a_stopped_run_goes_on_with_its_first_seed(chunks):
-    chunks.failing = "1/3"
-    assert testing.run(asked(full="all")) == 1
-    chunks.failing = ""
-    assert testing.run(asked(full="all", seed=100)) == 0
-    assert chunks.ran == [("0/3", 7), ("1/3", 8), ("1/3", 8), ("2/3", 9)]
-
-
-def test_a_finished_run_is_not_repeated_unless_asked(chunks):
-    testing.run(asked(full="it"))
-    assert testing.run(asked(full="it")) == 0
-    assert len(chunks.ran) == 3
-    testing.run(asked(full="it", again=True))
-    assert len(chunks.ran) == 6
-
-
-def test_a_change_of_the_source_starts_afresh(chunks, a_checkout):
-    testing.run(asked(full="it"))
-    (a_checkout / "tests" / "other.py").write_text("changed = True\n")
-    testing.run(asked(full="it"))
-    assert len(chunks.ran) == 6
-
-
-def test_a_state_file_that_was_torn_starts_afresh(chunks, a_checkout):
-    testing.run(asked(full="it"))
-    (a_checkout / "var" / "full" / "it.json").write_text('{"source": ')
-    assert testing.run(asked(full="it")) == 0
-    assert len(chunks.ran) == 6
-
-
-def test_no_chunk_begins_when_the_minutes_are_over(chunks, capsys):
-    assert testing.run(asked(full="it", minutes=0.0)) == 3
-    assert chunks.ran == []
-    assert "0 of 3 chunks done" in capsys.readouterr().err
-
-
-def test_an_unknown_full_run_is_answered_with_the_known_ones(chunks):
-    with pytest.raises(testing.NoSuchFullRun, match="all, it"):
-        testing.run(asked(full="that"))
-
-
-def test_every_full_run_of_the_table_has_its_tests():
-    for name, run in testing.FULL_RUNS.items():
-        assert run.chunks > 0
-        assert run.purpose
-        assert [path for path in run.tests if not (ROOT / path.partition("::")[0]).exists()] == [], name
-
-
-def test_a_test_s_count_is_its_share_of_the_full_one(monkeypatch):
-    monkeypatch.delenv("TONGBAN_FULL", raising=False)
-    assert full.count("rules", usual=50, full=1_000_001) == 50
-    monkeypatch.setenv("TONGBAN_FULL", "rules")
-    monkeypatch.setenv("TONGBAN_CHUNK", "0/10")
-    assert full.count("rules", usual=50, full=1_000_001) == 100_001
-    assert full.count("kills", usual=5, full=100) == 5
 
 
 # What only root can install

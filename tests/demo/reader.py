@@ -1,7 +1,7 @@
-"""A second, slow reader of the registers, written from docs/reference/car_lottery.md alone.
+"""A second, slow reader of the registers, written from docs/reference/car_lottery.md alone: sections 3 to 5.
 
-It shares no code with the software: plain loops over texts, one person after the other. What it
-finds in a generated city is held against the truth that the generator drew.
+It shares no code with the software: plain loops over texts, one row after the other. `judge` goes on
+from here; what it finds in a generated city is held against the truth that the generator drew.
 """
 
 import csv
@@ -18,7 +18,6 @@ from typing import Any
 import pyarrow.parquet as pq
 
 Row = dict[str, str | None]
-Verdict = tuple[str, str]  #: met, not_met or unknown; the reason
 
 # --- Section 3: spellings -----------------------------------------------------------------------
 
@@ -88,6 +87,12 @@ DOMAINS = {
     "外国人永久居留身份证": ("foreign_permit", document),
     "组织机构代码": ("organisation_code", organisation),
 }
+FOREIGN = frozenset(DOMAINS) - {"身份证", "组织机构代码"}
+FITTING = {
+    **dict.fromkeys(("resident", "work_permit", "residence_permit"), frozenset({"身份证"})),
+    "foreign": FOREIGN,
+    **dict.fromkeys(("enterprise", "social_body"), frozenset({"组织机构代码"})),
+}
 
 # --- Section 5: raw rows to keys ----------------------------------------------------------------
 
@@ -151,7 +156,7 @@ def well_formed(register: str, column: str, text: str) -> Any:
         good = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", text)
         return text if good and 2004 <= int(good[1]) <= 2099 else None
     if column == "amount":
-        return int(text) if re.fullmatch(r"-?[0-9]+", text) and abs(int(text)) <= 10**13 else None
+        return int(text) if re.fullmatch(r"[+-]?[0-9]+", text) and abs(int(text)) <= 10**13 else None
     codes = CODES.get((register, column))
     return text if codes is None or text in codes.split() else None
 
@@ -160,22 +165,38 @@ def facts_of(register: str, raw: Iterator[Row]) -> Facts:
     facts = Facts()
     for row in raw:
         number = next(row[column] for column in NUMBERS if column in row)
-        kind = other(row["document_type"]) if "document_type" in row else None
-        kind = kind or ("组织机构代码" if "organisation_code" in row else "身份证")
-        domain, reading = DOMAINS[kind]
-        key = reading(number)
         values, holds = read_values(register, row)
-        if key is None or not holds:
-            facts.rejected += 1
-        if key is not None and not holds:
-            facts.doubtful.add((domain, key))
-        elif key is None:
-            bad = stripped(number or "").upper()
-            if domain == "citizen" and 16 <= len(bad) <= 20:
-                facts.doubtful |= {(domain, meant) for meant in neighbours(bad)}
-        else:
-            facts.rows[domain, key].append(values)
+        kinds = kinds_of(register, row)
+        if len(kinds) == 1 and holds:
+            domain, reading = DOMAINS[kinds[0]]
+            if key := reading(number):
+                facts.rows[domain, key].append(values)
+                continue
+        facts.rejected += 1
+        for kind in kinds:
+            facts.doubtful |= meant_by(kind, number)
     return facts
+
+
+def kinds_of(register: str, row: Row) -> list[str]:
+    """The document types that the row's number may be of; one, unless the row does not say."""
+    if "organisation_code" in row:
+        return ["组织机构代码"]
+    if "document_type" not in row:
+        return ["身份证"]
+    kind = other(row["document_type"])
+    if kind in DOMAINS:
+        return [kind]
+    return sorted(FOREIGN) if register == "exit_entry" else ["身份证", *sorted(FOREIGN)]
+
+
+def meant_by(kind: str, number: str | None) -> set[tuple[str, str]]:
+    """Keys that a rejected row puts in doubt."""
+    domain, reading = DOMAINS[kind]
+    if key := reading(number):
+        return {(domain, key)}
+    bad = stripped(number or "").upper()
+    return {(domain, meant) for meant in neighbours(bad)} if domain == "citizen" and 17 <= len(bad) <= 19 else set()
 
 
 def read_values(register: str, row: Row) -> tuple[dict[str, Any], bool]:
@@ -218,267 +239,3 @@ def raw_rows(directory: Path, register: str) -> Iterator[Row] | None:
             if register in tables:
                 return (dict(row) for row in database.execute(f"SELECT * FROM {register}"))
     return None
-
-
-def read_city(directory: Path, at: date) -> "Reader":
-    rows = {register: raw_rows(directory, register) for register in USED}
-    facts = {register: facts_of(register, found) for register, found in rows.items() if found is not None}
-    lines = pq.read_table(directory / "registers" / "transport" / "applications.parquet").to_pylist()
-    return Reader(at, facts, [line for line in lines if line["kind"] != "military"])
-
-
-# --- Section 7: rules ---------------------------------------------------------------------------
-
-
-def and3(*parts: bool | None) -> bool | None:
-    if False in parts:
-        return False
-    return None if None in parts else True
-
-
-def or3(*parts: bool | None) -> bool | None:
-    if True in parts:
-        return True
-    return None if None in parts else False
-
-
-def equal(left: Any, right: Any) -> bool | None:
-    return None if left is None or right is None else left == right
-
-
-def least(left: Any, right: Any) -> bool | None:
-    """left >= right"""
-    return None if left is None or right is None else left >= right
-
-
-def starts(text: str | None, head: str) -> bool | None:
-    return None if text is None else text.startswith(head)
-
-
-def judged(met: bool | None, *reasons: tuple[bool | None, str], default: str) -> Verdict:
-    if met:
-        return "met", ""
-    for applies, reason in reasons:
-        if applies:
-            return ("not_met" if met is False else "unknown"), reason
-    return ("not_met", default) if met is False else ("unknown", "missing_value")
-
-
-@dataclass
-class Reader:
-    at: date
-    facts: dict[str, Facts]
-    lines: list[dict[str, Any]]
-
-    def ask(self, rule: str, key: tuple[str, str] | None, name: str | None) -> Verdict:
-        if key is None:
-            return "unknown", "bad_identifier"
-        register, judge, silence = RULES[rule]
-        facts = self.facts[register]
-        if key in facts.doubtful or (register == "vat" and key in self.facts["taxpayer"].doubtful):
-            return "unknown", "doubtful_record"
-        if register == "vat":
-            return vat(self, key)
-        if key not in facts.rows:
-            return silence
-        return judge(self, facts.rows[key], name)
-
-    def decide(self) -> dict[str, Verdict]:
-        """Decision and reason of each application."""
-        counting: dict[Any, list[Any]] = defaultdict(list)
-        for line in self.lines:
-            subject = self.subject(line)
-            if subject:
-                counting[subject].append((line["submitted_on"], line["application"]))
-        found = {}
-        for line in self.lines:
-            same = counting.get(self.subject(line), [])
-            if same and min(same)[1] != line["application"]:
-                found[line["application"]] = ("not_eligible", "duplicate_application")
-            else:
-                found[line["application"]] = self.decide_line(line)
-        return found
-
-    def subject(self, line: dict[str, Any]) -> tuple[str, str] | None:
-        if line["document_type"] not in DOMAINS:
-            return None
-        domain, reading = DOMAINS[line["document_type"]]
-        key = reading(line["document_number"])
-        return (domain, key) if key else None
-
-    def decide_line(self, line: dict[str, Any]) -> Verdict:
-        if line["kind"] not in KINDS:
-            return "needs_person", "no_applicable_rule"
-        first, others = KINDS[line["kind"]]
-        unit = line["kind"] in ("enterprise", "social_body")
-        subject = self.subject(line)
-        if not unit and (line["document_type"] == "身份证") == (line["kind"] == "foreign"):
-            subject = None
-        verdicts = []
-        for rule in first:
-            who, name = (subject, line["name"])
-            if unit:
-                number = citizen(line["handler_number"])
-                who, name = (("citizen", number) if number else None), line["handler_name"]
-            verdicts.append(self.ask(rule, who, name_of(name)))
-        if all(verdict == "met" for verdict, _ in verdicts):
-            verdicts += [self.ask(rule, subject, name_of(line["name"])) for rule in others]
-        for wanted, decision in (("not_met", "not_eligible"), ("unknown", "needs_person")):
-            for verdict, reason in verdicts:
-                if verdict == wanted:
-                    return decision, reason
-        return "eligible", ""
-
-
-def identity(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    row = merged(rows)
-    same = equal(row["name"], name)
-    if same and row["status"] in ("死亡", "注销"):
-        return "not_met", {"死亡": "deceased", "注销": "household_cancelled"}[row["status"]]
-    return ("met", "") if same and row["status"] == "正常" else ("unknown", "identity_not_confirmed")
-
-
-def household(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    return judged(starts(merged(rows)["household_division"], "1101"), default="household_elsewhere")
-
-
-def lodging(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    row, year_ago = merged(rows), reader.at.replace(year=reader.at.year - 1)
-    same = equal(row["name"], name)
-    if not same:
-        return "unknown", "identity_not_confirmed"
-    valid = least(row["document_valid_until"], reader.at)
-    met = and3(same, valid, least(year_ago, row["lodging_since"]))
-    return judged(met, (valid is False, "document_expired"), default="lodging_too_short")
-
-
-def licence(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    row = merged(rows)
-    good = equal(row["status"], "正常")
-    fits = None if row["licence_class"] is None else row["licence_class"] in ["A1", "A2", "A3", "B1", "B2", "C1", "C2", "C5"]
-    valid = least(row["valid_until"], reader.at)
-    reasons = (good is False, "licence_status"), (valid is False, "licence_expired")
-    return judged(and3(good, fits, valid), *reasons, default="licence_class")
-
-
-def vehicles(rows: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
-    """One row a plate; None where rows of a plate contradict each other."""
-    by_plate: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        if by_plate.setdefault(row["plate"], row) != row:
-            return None
-    return list(by_plate.values())
-
-
-def no_vehicle(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    found = vehicles(rows)
-    if found is None or any(row["vehicle_type"] is None or row["status"] is None for row in found):
-        return "unknown", "missing_value"
-    cars = [
-        row
-        for row in found
-        if row["vehicle_type"] in ("小型轿车", "小型普通客车", "微型轿车") and row["status"] not in ("注销", "转出")
-    ]
-    return judged(not cars, default="has_vehicle")
-
-
-def no_scrap(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    found = vehicles(rows)
-    if found is None or any(row["status"] is None for row in found):
-        return "unknown", "missing_value"
-    due = [row["scrap_due_on"] for row in found if row["status"] not in ("注销", "转出")]
-    if None in due:
-        return "unknown", "missing_value"
-    return judged(all(one > reader.at for one in due), default="scrap_due")
-
-
-def permit(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    row = merged(rows)
-    good = equal(row["status"], "有效")
-    met = and3(good, least(reader.at, row["valid_from"]), least(row["valid_until"], reader.at))
-    return judged(met, (good is False, "residence_permit_cancelled"), default="residence_permit_expired")
-
-
-def work_permit(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    row = merged(rows)
-    own, good = equal(row["holder"], "本人"), equal(row["status"], "有效")
-    met = and3(own, good, least(reader.at, row["valid_from"]), least(row["valid_until"], reader.at))
-    reasons = (own is False, "accompanying_person"), (good is False, "work_permit_cancelled")
-    return judged(met, *reasons, default="work_permit_expired")
-
-
-def insurance(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    last = reader.at.year * 12 + reader.at.month - 2
-    wanted = {f"{month // 12}-{month % 12 + 1:02d}" for month in range(last - 59, last + 1)}
-    missing = {month for month in wanted if not any(row["month_from"] <= month <= row["month_to"] for row in rows)}
-    return judged(not missing, (max(wanted) in missing, "insurance_not_current"), default="insurance_interrupted")
-
-
-def tax(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    sums: dict[int, int] = defaultdict(int)
-    for row in rows:
-        sums[row["treasury_date"].year] += row["amount"]
-    paid = [sums[year] > 0 for year in range(reader.at.year - 5, reader.at.year)]
-    return judged(all(paid), (not paid[-1], "tax_last_year_missing"), default="tax_year_missing")
-
-
-def business(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    row = merged(rows)
-    met = and3(equal(row["status"], "存续"), starts(row["registered_division"], "1101"))
-    reasons = (row["status"] == "吊销", "licence_revoked"), (row["status"] == "注销", "licence_cancelled")
-    return judged(met, *reasons, default="registered_elsewhere")
-
-
-def code(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    row = merged(rows)
-    good = equal(row["status"], "有效")
-    met = and3(good, least(row["valid_until"], reader.at))
-    return judged(met, (good is False, "code_cancelled"), default="code_expired")
-
-
-def body(reader: Reader, rows: list[dict[str, Any]], name: str | None) -> Verdict:
-    row = merged(rows)
-    good = equal(row["status"], "正常")
-    met = and3(good, least(row["valid_until"], reader.at))
-    return judged(met, (good is False, "body_cancelled"), default="body_expired")
-
-
-def vat(reader: Reader, key: tuple[str, str]) -> Verdict:
-    payments, taxpayers = reader.facts["vat"].rows.get(key), reader.facts["taxpayer"].rows.get(key)
-    if not payments and not taxpayers:
-        return "unknown", "no_record"
-    row = merged(taxpayers) if taxpayers else {"state": None, "registered_on": None}
-    sums: dict[int, int] = defaultdict(int)
-    for payment in payments or []:
-        sums[payment["treasury_date"].year] += payment["amount"]
-    good = equal(row["state"], "正常")
-    new = least(row["registered_on"], date(reader.at.year, 1, 1))
-    enough = or3(sums[reader.at.year - 1] >= 5_000_000, and3(new, sums[reader.at.year] >= 5_000_000))
-    return judged(and3(good, enough), (good is False, "taxpayer_state"), default="vat_too_low")
-
-
-RULES: dict[str, Any] = {
-    "identity": ("population", identity, ("unknown", "identity_not_confirmed")),
-    "household_here": ("population", household, ("unknown", "identity_not_confirmed")),
-    "lodging": ("exit_entry", lodging, ("unknown", "identity_not_confirmed")),
-    "driving_licence": ("driving_licence", licence, ("not_met", "no_licence")),
-    "no_vehicle": ("vehicle", no_vehicle, ("met", "")),
-    "no_scrap": ("vehicle", no_scrap, ("met", "")),
-    "residence_permit": ("residence_permit", permit, ("not_met", "no_residence_permit")),
-    "work_permit": ("work_residence_permit", work_permit, ("not_met", "no_work_permit")),
-    "insurance": ("social_insurance", insurance, ("not_met", "no_insurance")),
-    "tax": ("income_tax", tax, ("not_met", "no_tax_record")),
-    "business": ("business_licence", business, ("unknown", "no_record")),
-    "code": ("organisation_code", code, ("unknown", "no_record")),
-    "vat": ("vat", vat, ("unknown", "no_record")),
-    "body": ("social_body", body, ("unknown", "no_record")),
-}
-_CAR = ("driving_licence", "no_vehicle", "no_scrap")
-KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "resident": (("identity", "household_here"), _CAR),
-    "foreign": (("lodging",), _CAR),
-    "work_permit": (("identity",), ("work_permit", *_CAR)),
-    "residence_permit": (("identity",), ("residence_permit", "insurance", "tax", *_CAR)),
-    "enterprise": (("identity",), ("business", "code", "vat")),
-    "social_body": (("identity",), ("body", "code")),
-}

@@ -36,7 +36,8 @@ REQUEST = {
 ANSWER = {
     "date": "Tue, 20 Apr 2021 02:07:56 GMT",
     "content-type": "application/json",
-    "content-digest": "sha-512=:mEWXIS7MaLRuGgxOBdODa3xqM1XdEvxoYhvlCFJ41QJgJc4GTsPp29l5oGX69wWdXymyU0rjJuahq4l5aGgfLQ==:",
+    "content-digest": "sha-512=:mEWXIS7MaLRuGgxOBdODa3xqM1XdEvxoYhvlCFJ41QJgJc4GTsPp29l5oGX69wWd"
+    "XymyU0rjJuahq4l5aGgfLQ==:",
     "content-length": "23",
 }
 ED25519 = PublicKey("test-key-ed25519", base64.b64decode("JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs="))

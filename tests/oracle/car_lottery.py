@@ -12,21 +12,22 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from tests.oracle.registers import Facts, read_all
+from tests.oracle.registers import FOREIGN, Facts, raw_rows_of, read_all
 from tests.oracle.rules import RULES, Verdict, unknown
-from tests.oracle.texts import DOMAINS, IllFormed, Key, day, key, name, text
+from tests.oracle.texts import DOMAINS, Key, identifier, key, name, real_day, text
 
-CAR_RULES = ("driving_licence", "no_vehicle", "no_scrap_due_vehicle")
+NO_VEHICLES = ("no_vehicle", "no_scrap_due_vehicle")
+CAR_RULES = ("driving_licence", *NO_VEHICLES)
 FIVE_YEARS = ("residence_permit", "social_insurance_60_months", "income_tax_five_years")
 PERSONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind → first asked, then asked
     "resident": (("identity", "household_here"), CAR_RULES),
-    "foreign": (("lodging_registration",), CAR_RULES),
+    "foreign": (("lodging_registration",), ("foreign_driving_licence", *NO_VEHICLES)),
     "work_permit": (("identity",), ("work_residence_permit", *CAR_RULES)),
     "residence_permit": (("identity",), (*FIVE_YEARS, *CAR_RULES)),
 }
@@ -34,6 +35,22 @@ UNITS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "enterprise": (("handler_identity",), ("business_licence", "organisation_code", "vat_of_the_year")),
     "social_body": (("handler_identity",), ("social_body_registration", "organisation_code")),
 }
+OWN_DOMAINS = {  # kind → domains of the documents that are its own
+    "resident": ("citizen",),
+    "work_permit": ("citizen",),
+    "residence_permit": ("citizen",),
+    "foreign": FOREIGN,
+    "enterprise": ("organisation_code",),
+    "social_body": ("organisation_code",),
+}
+DAYS_FROM_AT = 40  # a snapshot may lie so many days before or after `at` …
+DAYS_BEFORE_AT = {  # … but for a rule about a history, so many days before, and after without limit
+    "social_insurance_60_months": 8,
+    "income_tax_five_years": 158,
+    "vat_of_the_year": 158,
+}
+DOUBLE = ("not_eligible", "duplicate_application")
+CONFLICT = ("needs_person", "conflicting_applications")
 CLEAN_FOUND_AT_LEAST = 0.97
 TO_A_PERSON_AT_MOST = 0.05
 
@@ -45,9 +62,10 @@ class Application:
     submitted_on: date | None
     name: str | None
     subject: Key | None  # None: bad
-    fits: bool  # kind and document belong together
+    fits: bool  # the document is one of the kind's own; False also for an unknown kind
     handler_name: str | None
     handler: Key | None
+    applicant: tuple[str | None, ...]  # whom it names: the name, of a unit also the handler's number, good or bad
 
 
 @dataclass(frozen=True)
@@ -58,26 +76,30 @@ class Finding:
     verdicts: Mapping[str, Verdict]  # only the rules the kind is asked, in their order
 
 
-def decide(
-    registers: Path, at: date, snapshot: date, limits: Mapping[str, timedelta] | None = None
-) -> dict[str, Finding]:
+def decide(registers: Path, at: date, snapshot: date) -> dict[str, Finding]:
     """A finding for each application but the military ones.
 
     `registers` holds one folder a department and `transport/applications.parquet`; `snapshot` is the day all registers
-    were read. `limits` gives, by rule, how long before `at` that day may lie; the page names no such figure, so
-    without it only reading before the end of the months and years of a history rule is stale.
+    were read.
     """
     applications = read_applications(registers / "transport" / "applications.parquet")
     subjects = {k for a in applications for k in (a.subject, a.handler) if k is not None}
     facts = read_all(registers, at, subjects)
-    stale = {rule for rule in RULES if is_stale(rule, at, snapshot, limits or {})}
-    doubles = later_doubles(applications)
+    stale = {rule for rule in RULES if is_stale(rule, at, snapshot)}
+    settled = doubles_and_conflicts([a for a in applications if a.kind in kinds_on(at)])
     findings = {}
-    for application in applications:
-        verdicts = answers(application, facts, stale, at)
-        double = application.application in doubles
-        findings[application.application] = decided(application.application, double, verdicts)
+    for a in applications:
+        if a.application in settled:
+            not_asked = {rule: unknown("not_asked") for rules in kinds_on(at)[a.kind] for rule in rules}
+            findings[a.application] = Finding(a.application, *settled[a.application], not_asked)
+        else:
+            findings[a.application] = decided(a.application, answers(a, facts, stale, at))
     return findings
+
+
+def kinds_on(at: date) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The kinds with what they are asked first and then; from 2021 on persons only."""
+    return PERSONS | UNITS if at < date(2021, 1, 1) else PERSONS
 
 
 # Applications --------------------------------------------------------------------------------------------------
@@ -94,41 +116,40 @@ def read_applications(path: Path) -> list[Application]:
 def application_of(line: Mapping[str, Any]) -> Application:
     kind = text(line["kind"]) or ""
     domain = DOMAINS.get(text(line["document_type"]) or "")
+    handler = key("citizen", line["handler_number"])
+    handler_number = handler[1] if handler else identifier("citizen", line["handler_number"])
     return Application(
         application=line["application"],
         kind=kind,
-        submitted_on=day_or_none(line["submitted_on"]),
+        submitted_on=real_day(text(line["submitted_on"]) or ""),
         name=name(line["name"]),
         subject=key("organisation_code" if kind in UNITS else domain, line["document_number"]),
-        fits=fits(kind, domain),
+        fits=domain in OWN_DOMAINS.get(kind, ()),
         handler_name=name(line["handler_name"]),
-        handler=key("citizen", line["handler_number"]),
+        handler=handler,
+        applicant=(name(line["name"]), handler_number if kind in UNITS else None),
     )
 
 
-def day_or_none(raw: object) -> date | None:
-    value = text(raw)
-    try:
-        return None if value is None else day(value)
-    except IllFormed:
-        return None
-
-
-def fits(kind: str, domain: str | None) -> bool:
-    if kind in UNITS:
-        return domain == "organisation_code"
-    if kind == "foreign":
-        return domain in {"hmt_permit", "passport", "foreign_permit"}
-    return domain == "citizen"
-
-
-def later_doubles(applications: list[Application]) -> set[str]:
-    """All but the first application of each subject; an application without a day of submission comes last."""
-    by_subject: dict[Key, list[tuple[date, str]]] = defaultdict(list)
+def doubles_and_conflicts(applications: list[Application]) -> dict[str, tuple[str, str]]:
+    """Status and reason of the applications that another one for the same subject settles."""
+    by_subject: dict[Key, list[Application]] = defaultdict(list)
     for a in applications:
-        if a.subject is not None:
-            by_subject[a.subject].append((a.submitted_on or date.max, a.application))
-    return {code for same in by_subject.values() for _, code in sorted(same)[1:]}
+        if a.subject is not None and a.fits:
+            by_subject[a.subject].append(a)
+    settled = {}
+    for same in by_subject.values():
+        if len({a.applicant for a in same}) > 1:
+            settled |= {a.application: CONFLICT for a in same}
+        else:
+            settled |= {a.application: DOUBLE for a in sorted(same, key=submission)[1:]}
+    return settled
+
+
+def submission(application: Application) -> tuple[bool, date, str]:
+    """In the order in which the first of one applicant's doubles counts: undated ones last."""
+    undated = application.submitted_on is None
+    return undated, application.submitted_on or date.max, application.application
 
 
 # Answers -------------------------------------------------------------------------------------------------------
@@ -137,21 +158,13 @@ def later_doubles(applications: list[Application]) -> set[str]:
 def answers(
     application: Application, facts: Mapping[str, Facts | None], stale: set[str], at: date
 ) -> dict[str, Verdict]:
-    first, then = rules_of(application.kind, at)
+    first, then = kinds_on(at).get(application.kind, ((), ()))
     verdicts = {rule: answer(rule, application, facts, stale, at) for rule in first}
     confirmed = all(verdict.verdict == "met" for verdict in verdicts.values())
+    bad = application.fits and application.subject is None  # comes before "not asked"; a misfit does not
     for rule in then:
-        if confirmed or application.subject is None:  # a bad identifier comes before "not asked"
-            verdicts[rule] = answer(rule, application, facts, stale, at)
-        else:
-            verdicts[rule] = unknown("not_asked")
+        verdicts[rule] = answer(rule, application, facts, stale, at) if confirmed or bad else unknown("not_asked")
     return verdicts
-
-
-def rules_of(kind: str, at: date) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """First asked and then asked; nothing for an unknown kind, and from 2021 on nothing for units."""
-    units = UNITS if at < date(2021, 1, 1) else {}
-    return (PERSONS | units).get(kind, ((), ()))
 
 
 def answer(
@@ -159,7 +172,7 @@ def answer(
 ) -> Verdict:
     handlers = rule == "handler_identity"
     subject = application.handler if handlers else application.subject
-    if subject is None or not application.fits:  # one that does not fit is never asked more than the first rules
+    if subject is None or not application.fits:
         return unknown("bad_identifier")
     register = facts[RULES[rule].register]
     if register is None:
@@ -173,27 +186,20 @@ def answer(
     return RULES[rule].judge(register.rows[subject], application.handler_name if handlers else application.name, at)
 
 
-def is_stale(rule: str, at: date, snapshot: date, limits: Mapping[str, timedelta]) -> bool:
-    history_ends = {
-        "social_insurance_60_months": date(at.year, at.month, 1) - timedelta(days=1),
-        "income_tax_five_years": date(at.year - 1, 12, 31),
-    }
-    too_early = rule in history_ends and snapshot < history_ends[rule]
-    too_old = rule in limits and snapshot < at - limits[rule]
-    return too_early or too_old
+def is_stale(rule: str, at: date, snapshot: date) -> bool:
+    days_before = (at - snapshot).days
+    return days_before > DAYS_BEFORE_AT[rule] if rule in DAYS_BEFORE_AT else abs(days_before) > DAYS_FROM_AT
 
 
 # Decision ------------------------------------------------------------------------------------------------------
 
 
-def decided(application: str, double: bool, verdicts: dict[str, Verdict]) -> Finding:
+def decided(application: str, verdicts: dict[str, Verdict]) -> Finding:
     refused = [v.reason for v in verdicts.values() if v.verdict == "not_met"]
     open_questions = [v.reason for v in verdicts.values() if v.verdict == "unknown" and v.reason != "not_asked"]
     status = "eligible"
     reason: str | None = None
-    if double:
-        status, reason = "not_eligible", "duplicate_application"
-    elif refused:
+    if refused:
         status, reason = "not_eligible", refused[0]
     elif open_questions:
         status, reason = "needs_person", open_questions[0]
@@ -258,7 +264,24 @@ def main(arguments: list[str]) -> None:
     counts = Counter(f"{finding.status}/{finding.reason or ''}" for finding in findings.values())
     print(json.dumps(dict(counts.most_common()), ensure_ascii=False, indent=1))
     for path in truth:
-        print(json.dumps(compare(findings, Path(path)), ensure_ascii=False, indent=1))
+        figures = compare(findings, Path(path))
+        print(json.dumps(figures, ensure_ascii=False, indent=1))
+        for code in figures["refused_wrongly"]:
+            print(json.dumps(evidence(findings[code], Path(registers), date.fromisoformat(at)), ensure_ascii=False))
+
+
+def evidence(finding: Finding, registers: Path, at: date) -> dict[str, Any]:
+    """What a reader needs to see whether the registers, the page or this checker is wrong about one application."""
+    lines = pq.read_table(registers / "transport" / "applications.parquet").to_pylist()
+    line = next(line for line in lines if line["application"] == finding.application)
+    found = application_of(line)
+    about = {k for k in (found.subject, found.handler) if k is not None}
+    return {
+        "line": line,
+        "reason": finding.reason,
+        "verdicts": {rule: verdict.reason or verdict.verdict for rule, verdict in finding.verdicts.items()},
+        "rows": [[register, row] for register, row in raw_rows_of(registers, at, about)],
+    }
 
 
 if __name__ == "__main__":

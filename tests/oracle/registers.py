@@ -43,8 +43,8 @@ GONE = {"注销", "转出"}
 class Register:
     """Where a register lies and which of its columns the facts use.
 
-    `domain` None: a column `document_type` stands beside the number. `needed`: a row in which one of these is
-    missing is rejected.
+    `domain` None: a column `document_type` stands beside the number, and the register is asked by the domains
+    `asked_by`. `needed`: a row in which one of these is missing is rejected.
     """
 
     node: str
@@ -54,6 +54,7 @@ class Register:
     domain: str | None
     values: Mapping[str, Parse]
     needed: tuple[str, ...] = ()
+    asked_by: tuple[str, ...] = ()
 
 
 @dataclass
@@ -62,6 +63,7 @@ class Facts:
     doubtful: set[Key] = field(default_factory=set)
 
 
+FOREIGN = ("hmt_permit", "passport", "foreign_permit")
 LICENCE_STATES = ["正常", "超分", "逾期未换证", "逾期未体检", "停止使用", "暂扣", "扣留", "撤销", "吊销", "注销"]
 LICENCE_CLASSES = ["A1", "A2", "A3", "B1", "B2", "C1", "C2", "C3", "C4", "C5", "C6", "D", "E", "F", "M", "N", "P"]
 VEHICLE_TYPES = ["小型轿车", "小型普通客车", "微型轿车", "轻型货车", "重型货车", "摩托车"]
@@ -75,10 +77,12 @@ REGISTERS = [
     Register(
         "public-security", "driving_licence", "parquet", "id_number", None,
         {"licence_class": code(*LICENCE_CLASSES), "status": code(*LICENCE_STATES), "valid_until": day},
+        asked_by=("citizen", *FOREIGN),
     ),
     Register(
         "public-security", "vehicle", "sqlite", "owner_number", None,
         {"plate": as_typed, "vehicle_type": code(*VEHICLE_TYPES), "status": code(*VEHICLE_STATES), "scrap_due_on": day},
+        asked_by=("citizen", *FOREIGN),
     ),
     Register(
         "public-security", "residence_permit", "sqlite", "id_number", "citizen",
@@ -87,6 +91,7 @@ REGISTERS = [
     Register(
         "public-security", "exit_entry", "csv", "document_number", None,
         {"name": as_typed, "document_valid_until": day, "lodging_since": day},
+        asked_by=FOREIGN,
     ),
     Register(
         "human-resources", "social_insurance", "parquet", "id_number", "citizen",
@@ -144,10 +149,11 @@ def read(folder: Path, register: Register, subjects: set[Key]) -> Facts | None:
     facts = Facts()
     kept: dict[Key, list[Row]] = defaultdict(list)
     for raw in raw_rows:
-        domain = register.domain or DOMAINS.get(text(raw["document_type"]) or "")
-        owner = key(domain, raw[register.number])
+        number, domain = raw[register.number], domain_of(raw, register)
+        owner = key(domain, number)
         if owner is None:
-            facts.doubtful |= resembling(domain, raw[register.number], subjects)
+            for possible in register.asked_by if domain is None else (domain,):
+                facts.doubtful |= meant(possible, number, subjects)
         elif owner in subjects:
             row = parsed(raw, register)
             if row is None:
@@ -159,10 +165,32 @@ def read(folder: Path, register: Register, subjects: set[Key]) -> Facts | None:
     return facts
 
 
-def resembling(domain: str | None, raw: object, subjects: set[Key]) -> set[Key]:
-    """The subjects a bad citizen number may be meant for. Subjects are good, so nothing else can match."""
-    bad = identifier(domain, raw) if domain == "citizen" else None
-    return set() if bad is None else {("citizen", number) for number in near(bad)} & subjects
+def raw_rows_of(directory: Path, at: date, subjects: set[Key]) -> Iterator[tuple[str, dict[str, object]]]:
+    """Every raw row that is, or may be meant to be, about one of the subjects, with the name of its register."""
+    for register in REGISTERS:
+        for raw in open_rows(directory / node_of(register, at), register) or ():
+            domain, number = domain_of(raw, register), raw[register.number]
+            if any(
+                meant(possible, number, subjects) for possible in (register.asked_by if domain is None else (domain,))
+            ):
+                yield register.name, raw
+
+
+def domain_of(raw: Mapping[str, object], register: Register) -> str | None:
+    """None: the row's document type is missing or unknown."""
+    return register.domain or DOMAINS.get(text(raw["document_type"]) or "")
+
+
+def meant(domain: str, raw: object, subjects: set[Key]) -> set[Key]:
+    """The subjects a rejected row may be about, if its number is one of `domain`.
+
+    That is the number itself, or for a bad citizen number all within one slip of it. Subjects are good, so that of
+    the many texts near a bad number only the good ones can be among them.
+    """
+    good, number = key(domain, raw), identifier(domain, raw)
+    if good is not None:
+        return {good} & subjects
+    return {("citizen", one) for one in near(number)} & subjects if number and domain == "citizen" else set()
 
 
 def parsed(raw: Mapping[str, object], register: Register) -> Row | None:

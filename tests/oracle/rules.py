@@ -21,6 +21,7 @@ class Verdict(NamedTuple):
 
 
 MET = Verdict("met")
+NO_VEHICLE_RECORD = Verdict("met", "no_vehicle_record")
 
 
 def no(reason: str) -> Verdict:
@@ -79,6 +80,7 @@ def identity(row: Row, name: str | None, at: date) -> Verdict:
         [
             (every(named, same(row["status"], "死亡")), no("deceased")),
             (every(named, same(row["status"], "注销")), no("household_cancelled")),
+            (every(named, row["status"] is None), unknown("missing_value")),
             (True, unknown("identity_not_confirmed")),
         ],
         unknown("identity_not_confirmed"),
@@ -197,7 +199,7 @@ def social_body_registration(row: Row, name: str | None, at: date) -> Verdict:
 
 
 def in_this_city(division: str | None) -> Truth:
-    return None if division is None else division.startswith("1101")
+    return None if division is None else division.startswith("11")
 
 
 def in_force(row: Row, at: date) -> Truth:
@@ -220,8 +222,9 @@ RULES = {
     "household_here": Rule("population", unknown("identity_not_confirmed"), household_here),
     "lodging_registration": Rule("exit_entry", unknown("identity_not_confirmed"), lodging_registration),
     "driving_licence": Rule("driving_licence", no("no_licence"), driving_licence),
-    "no_vehicle": Rule("vehicle", MET, no_vehicle),
-    "no_scrap_due_vehicle": Rule("vehicle", MET, no_scrap_due_vehicle),
+    "foreign_driving_licence": Rule("driving_licence", unknown("no_record"), driving_licence),
+    "no_vehicle": Rule("vehicle", NO_VEHICLE_RECORD, no_vehicle),
+    "no_scrap_due_vehicle": Rule("vehicle", NO_VEHICLE_RECORD, no_scrap_due_vehicle),
     "residence_permit": Rule("residence_permit", no("no_residence_permit"), residence_permit),
     "work_residence_permit": Rule("work_residence_permit", no("no_work_permit"), work_residence_permit),
     "social_insurance_60_months": Rule("social_insurance", no("no_insurance"), social_insurance_60_months),

@@ -133,11 +133,17 @@ def near(bad: str) -> Iterator[str]:
 
 
 def day(value: str) -> date:
+    real = real_day(value)
+    if real is None or not 1900 <= real.year <= 2100:
+        raise IllFormed
+    return real
+
+
+def real_day(value: str) -> date | None:
+    """The day of YYYY-MM-DD in whatever century; None if there is no such day."""
     found = re.fullmatch("([0-9]{4})-([0-9]{2})-([0-9]{2})", value)
     year, month, day_of_month = map(int, found.groups()) if found else (0, 0, 0)
-    if not is_day(year, month, day_of_month) or not 1900 <= year <= 2100:
-        raise IllFormed
-    return date(year, month, day_of_month)
+    return date(year, month, day_of_month) if is_day(year, month, day_of_month) else None
 
 
 def month(value: str) -> int:
@@ -151,9 +157,10 @@ def month(value: str) -> int:
 
 def amount(value: str) -> int:
     """Fen."""
-    if not re.fullmatch("[+-]?[0-9]+", value) or abs(int(value)) > GREATEST_AMOUNT:
+    found = re.fullmatch("([+-]?)0*([0-9]{1,14})", value)  # 14 digits hold the greatest; int() refuses very long texts
+    if not found or int(found[2]) > GREATEST_AMOUNT:
         raise IllFormed
-    return int(value)
+    return int(found[1] + found[2])
 
 
 def code(*table: str) -> Parse:

@@ -18,7 +18,11 @@ def _reason(code: str, zh: str, en: str, verdict: str, count: int) -> ReasonCoun
     return ReasonCount(code, Words(zh, en), verdict, count)
 
 
-NOT_CONFIRMED = ("identity_not_confirmed", "姓名与证件号码未能核对一致，需人工核实", "Name and number could not be confirmed")
+NOT_CONFIRMED = (
+    "identity_not_confirmed",
+    "姓名与证件号码未能核对一致，需人工核实",
+    "Name and number could not be confirmed",
+)
 
 RULES = (
     RuleFigures(
@@ -84,7 +88,12 @@ POOLS = (
         draw_digest="51ed" * 16,
         log="11110000MB0000001X/transport #48213",
         opened_by={"citizens": "party", "notary-office": "notary", "transport": "party"},
-        by_balls=(BallFigures(1, 13_480, 138), BallFigures(2, 3_222, 42), BallFigures(3, 1_525, 17), BallFigures(4, 3, 3)),
+        by_balls=(
+            BallFigures(1, 13_480, 138),
+            BallFigures(2, 3_222, 42),
+            BallFigures(3, 1_525, 17),
+            BallFigures(4, 3, 3),
+        ),
     ),
 )
 
@@ -109,7 +118,11 @@ FIGURES = RoundFigures(
     needs_person=1_414,
     decided_by=(
         _reason(
-            "duplicate_application", "同一申请人重复申请，以最早一份为准", "The earliest application counts", "not_met", 212
+            "duplicate_application",
+            "同一申请人重复申请，以最早一份为准",
+            "The earliest application counts",
+            "not_met",
+            212,
         ),
     ),
     rules=RULES,

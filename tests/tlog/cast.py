@@ -38,7 +38,7 @@ def a_record(number: int = 0, **change: Any) -> dict[str, Any]:
     record = {
         "at": stamp(NOON), "consumer": TRANSPORT, "provider": CIVIL_AFFAIRS, "node": "civil-affairs",
         "resource": "civil_affairs/marriage", "call": "query", "nonce": f"{number:022d}", "created": NOON,
-        "key": CALLING_KEY.id, "request": hashlib.sha256(base).hexdigest(), "base": base64.b64encode(base).decode(),
+        "key": CALLING_KEY.id, "request": hashlib.sha256(base).hexdigest(), "base": base.decode(),
         "signature": base64.b64encode(CALLING_KEY.sign(base)).decode(), "subjects": ["AAAAAAAAAAAAAAAAAAAAAA"],
         "fields": ["status"], "status": 200, "code": "", "outcome": "records",
     }  # fmt: skip

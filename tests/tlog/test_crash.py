@@ -17,7 +17,7 @@ from tests.tlog.cast import KEYS, a_log, killed, reopened
 from tongban.tlog.history import split
 from tongban.tlog.verify import verify
 
-ROUNDS = count("log", 4, 200)
+ROUNDS = count("log", 3, 200)
 
 
 @pytest.mark.crash
@@ -27,7 +27,7 @@ def test_no_acknowledged_entry_is_lost_when_the_writer_is_killed(tmp_path):
     acknowledged: dict[int, tuple[str, str]] = {}
     checkpoints: set[str] = set()
     for turn in range(ROUNDS):
-        lines = killed_after(folder, str(turn), chance.randrange(300, 4_000))
+        lines = killed_after(folder, str(turn), chance.randrange(300, 2_500))
         assert int(lines[0].split()[1]) >= len(acknowledged)
         for line in lines[1:]:
             if line.startswith("checkpoint"):

@@ -232,13 +232,39 @@ def test_a_checkpoint_that_cannot_be_kept_is_not_shown(log, monkeypatch):
     log.append_many([small(1)])
     before = log.checkpoint()
     log.append_many([small(2)])
-    with monkeypatch.context() as broken:
-        broken.setattr(os, "rename", _raises(errno.ENOSPC))
-        with pytest.raises(DiskFull):
-            log.checkpoint()
-    assert (log.directory / "checkpoint").read_bytes() == before
-    assert (log.directory / "checkpoints.log").read_bytes() == before + b"\n"
-    assert parse(log.checkpoint())[0].size == 2
+    for call in ("fsync", "rename"):
+        with monkeypatch.context() as broken:
+            broken.setattr(os, call, _raises(errno.ENOSPC))
+            with pytest.raises(DiskFull):
+                log.checkpoint()
+        assert (log.directory / "checkpoint").read_bytes() == before
+    note = log.checkpoint()
+    assert parse(note)[0].size == 2
+    assert split((log.directory / "checkpoints.log").read_bytes()) == ([before, note], 0)
+
+
+def test_half_a_checkpoint_is_cut_before_the_next_is_kept(log):
+    log.append_many([small(1)])
+    before = log.checkpoint()
+    with open(log.directory / "checkpoints.log", "ab") as kept:
+        kept.write(before[:50])
+    log.append_many([small(2)])
+    note = log.checkpoint()
+    assert split((log.directory / "checkpoints.log").read_bytes()) == ([before, note], 0)
+
+
+def test_a_long_history_of_checkpoints_is_read_from_its_end(folder):
+    log = a_log(folder)
+    log.append_many([small(1)])
+    log.close()
+    note = (folder / "checkpoint").read_bytes()
+    many = (note + b"\n") * 1_200  # longer than what is read of it
+    for lead in (b"", b"x" * 70, b"x" * 200):
+        (folder / "checkpoints.log").write_bytes(lead + many + note[:60])
+        log = reopened(folder)
+        assert log.checkpoint() == note
+        log.close()
+        assert (folder / "checkpoints.log").read_bytes() == lead + many
 
 
 # Opening

@@ -1,5 +1,5 @@
+import base64
 import os
-import shutil
 
 import pytest
 
@@ -217,9 +217,9 @@ def test_an_answer_s_signature_must_be_of_this_entry(folder):
     [
         ({"signature": "A" * 86 + "=="}, "tlog.signature_differs"),
         ({"key": TAX_KEY.id}, "tlog.key_unknown"),
-        ({"base": "bm90aGluZw==", "request": None}, "tlog.request_differs"),
+        ({"base": "nothing"}, "tlog.request_differs"),
         ({"request": "0" * 64}, "tlog.request_differs"),
-        ({"base": "***"}, "tlog.record_unreadable"),
+        ({"base": 7}, "tlog.record_unreadable"),
         ({"signature": 7}, "tlog.record_unreadable"),
     ],
 )
@@ -233,15 +233,16 @@ def test_a_call_that_cannot_be_proved_to_a_third_party_is_told(tmp_path, change,
 def test_a_request_signed_with_a_key_that_is_not_known_is_told(tmp_path):
     log = a_log(tmp_path / "log")
     base = a_signature_base(0, TAX_KEY)
-    log.append_many([Draft(CALL, a_record(base=_b64(base), signature=_b64(TAX_KEY.sign(base)), key=TAX_KEY.id))])
+    log.append_many(
+        [
+            Draft(
+                CALL,
+                a_record(base=base.decode(), signature=base64.b64encode(TAX_KEY.sign(base)).decode(), key=TAX_KEY.id),
+            )
+        ]
+    )
     log.close()
     assert ("tlog.key_unknown", "entry 0") in codes(checked(log.directory))
-
-
-def _b64(raw):
-    import base64
-
-    return base64.b64encode(raw).decode()
 
 
 def test_a_batch_s_leaf_must_agree_with_the_keys_in_its_record(folder):
@@ -320,7 +321,6 @@ def test_a_destruction_covers_only_what_it_says(folder):
         reframed(folder, beyond, lambda leaf, salted, sealed: (leaf, b"", b""))
         assert codes(verify(folder, KEYS)) == [("tlog.record_missing", "3 entries")]
     # Not more entries than said, but another one:
-    shutil.copy(folder / "checkpoints.log", folder / "kept")
     last_file(folder).write_bytes(whole)
     log = reopened(folder)
     log.destroy([3, 9], retention="query", basis="test")  # 3 a second time

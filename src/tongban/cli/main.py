@@ -150,10 +150,23 @@ def load(noun: str) -> NounFile:
 
 
 def parser(noun: str, module: NounFile) -> argparse.ArgumentParser:
-    """The noun's command line, with its purpose unless its file says more."""
+    """The noun's command line; without an example of its own, it shows those of its verbs."""
     made = Parser(prog=f"./tongban {noun}", description=f"{NOUNS[noun].purpose[0].upper()}{NOUNS[noun].purpose[1:]}.")
     module.add(made)
+    if not made.epilog:
+        told = [line for verb in verbs(made) for line in (verb.epilog or "").splitlines() if "./tongban" in line]
+        made.epilog = "\n".join(["examples:", *told])
     return made
+
+
+def verbs(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """Every verb below a noun, however deep."""
+    found = []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb in action.choices.values():
+                found += [verb, *verbs(verb)]
+    return found
 
 
 def overview() -> str:

@@ -1,18 +1,19 @@
 """The list of applications, raw as typed, and the truth about each.
 
 Lines
-    One for each applicant; some apply twice or three times (perhaps as another kind); some lines are
-    spoiled: a slip in the number, a wrong name, a document that does not fit the kind, no known kind.
-    Spoiled lines are others than those of people who apply more than once: whether a line with a good
-    number is a duplicate must follow from the list alone.
+    One for each applicant; some apply twice or three times (perhaps as another kind); of some a stranger
+    has typed the number under another name; some lines are spoiled: a slip in the number, a wrong name,
+    a document that does not fit the kind, no known kind. Spoiled lines are others than those whose
+    number stands there twice: whether a line is a duplicate must follow from the list alone.
 Truth
     `eligible` and `cause` say what is so, whatever was typed or recorded: the decision of somebody who
     knows everything. `clean` says that nothing unhealable lies between the truth and a careful reader,
     who must then find exactly `cause`. Of the others such a reader may only find the truth, or nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tongban.demo import dirt, numbers, situations, spoiling
-from tongban.demo.columns import Flags, Ints, between, day, day_texts, picked
+from tongban.demo.columns import Flags, Ints, between, constant, day, day_texts, picked
 from tongban.demo.people import City
 from tongban.demo.registers import CONSULTED
 from tongban.demo.sizes import UNIT_KINDS, Size
@@ -28,14 +29,14 @@ from tongban.demo.sizes import UNIT_KINDS, Size
 _KINDS = ("resident", "work_permit", "residence_permit", "foreign", "enterprise", "social_body")
 
 #: Shares of lines [assumed].
-_TWICE = 0.003
+_TWICE, _STRANGERS = 0.003, 0.0005
 _WRONG_NUMBER, _WRONG_NAME, _FORMER_NAME, _MISFIT, _NO_KIND = 0.002, 0.003, 0.003, 0.002, 0.0004
 _OTHER_KIND = 0.1  #: of residents who apply twice, how many as another kind
 
 
-def lines_twice(size: Size) -> int:
-    """Lines that are somebody's second or third."""
-    return max(2, round(size.applications * _TWICE))
+def lines_twice(size: Size) -> tuple[int, int]:
+    """Lines that are somebody's second or third, and lines with somebody else's number."""
+    return max(2, round(size.applications * _TWICE)), max(1, round(size.applications * _STRANGERS))
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Lines:
     cause: npt.NDArray[Any]  #: text
     planted: Flags
     duplicate: Flags
+    stranger: Flags  #: the number is the subject's, whoever typed it is not
     spoiled: Flags  #: this line has unhealable dirt
 
     @property
@@ -75,16 +77,21 @@ def concerned(city: City) -> tuple[Flags, Flags]:
 
 def draw_lines(city: City, size: Size, rng: np.random.Generator) -> Lines:
     lines = _one_each(city)
-    twice = _who_twice(lines, lines_twice(size), rng)
-    rows = np.concatenate([np.arange(lines.size), twice])
-    again = np.arange(rows.size) >= lines.size
+    twice, used = _who_again(lines, *lines_twice(size), rng)
+    rows = np.concatenate([np.arange(lines.size), twice, used])
+    again = lines.size + np.arange(twice.size)
+    lines.stranger = np.arange(rows.size) >= lines.size + twice.size
     for name in ("kind", "true_kind", "subject", "handler", "cause", "planted", "spoiled"):
         setattr(lines, name, getattr(lines, name)[rows])
     lines.submitted = between(rng, day(city.world.window_from), day(city.world.at), rows.size)
     lines.code, lines.military = np.split(_codes(rng, rows.size + city.military.size), [rows.size])
-    _as_other_kind(lines, np.flatnonzero(again), rng)
-    lines.duplicate = _later_ones(lines)
+    _as_other_kind(lines, again, rng)
+    conflicting = np.isin(lines.subject, lines.subject[lines.stranger])
+    lines.duplicate = _later_ones(lines) & ~conflicting
     lines.cause = np.where(lines.duplicate, "duplicate_application", lines.cause)
+    lines.cause = np.where(lines.stranger, "conflicting_applications", lines.cause)
+    # The true holder's line is as good as ever, but the list does not say which of them it is.
+    lines.spoiled = conflicting
     return lines
 
 
@@ -108,15 +115,16 @@ def _one_each(city: City) -> Lines:
         cause=np.concatenate([situations.causes(lot) for _, _, lot in lots]),
         planted=np.concatenate([lot.planted for _, _, lot in lots]),
         duplicate=no,
+        stranger=no.copy(),
         spoiled=no.copy(),
     )
 
 
-def _who_twice(lines: Lines, count: int, rng: np.random.Generator) -> Ints:
-    """Rows whose applicants apply again; the first of them once more."""
-    free = np.flatnonzero(~lines.planted)
-    others = rng.choice(free, count - 1, replace=False)
-    return np.append(others, others[0])
+def _who_again(lines: Lines, twice: int, strangers: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
+    """Rows whose applicants apply again, the first of them once more; and rows of persons whose number others use."""
+    free = rng.permutation(np.flatnonzero(~lines.planted))
+    again, rest = np.split(free, [twice - 1])
+    return np.append(again, again[0]), rest[lines.handler[rest] < 0][:strangers]
 
 
 def _as_other_kind(lines: Lines, again: Ints, rng: np.random.Generator) -> None:
@@ -153,10 +161,10 @@ def _codes(rng: np.random.Generator, count: int) -> Ints:
 def write_lines(city: City, lines: Lines, size: Size, rng: np.random.Generator) -> pa.Table:
     """The list as it lies at the Transport department, military lines included; spoils lines and says so in them."""
     edits = dirt.Edits(lines.size)
-    columns = _columns(city, lines, rng)
-    victims = _spoil_lines(city, lines, edits, columns, size, rng)
-    _vary_lines(city, lines, edits, columns, np.setdiff1d(np.arange(lines.size), victims), size, rng)
-    columns = edits.apply(columns, np.arange(lines.size))
+    typist = _Typist(city, lines, _columns(city, lines, rng), edits, rng)
+    victims = typist.spoil(size)
+    typist.vary(np.setdiff1d(np.arange(lines.size), victims), round(lines.size * size.healable))
+    columns = edits.apply(typist.columns, np.arange(lines.size))
     military = _military(city, lines, rng)
     together = {name: pa.concat_arrays([column, military[name]]) for name, column in columns.items()}
     order = pa.array(rng.permutation(lines.size + city.military.size))
@@ -164,8 +172,7 @@ def write_lines(city: City, lines: Lines, size: Size, rng: np.random.Generator) 
 
 
 def _columns(city: City, lines: Lines, rng: np.random.Generator) -> dict[str, Any]:
-    units = lines.handler >= 0
-    handler = pa.array(lines.handler, mask=~units)
+    handler = pa.array(lines.handler, mask=lines.handler < 0)
     subject = pa.array(lines.subject)
     return {
         "application": pa.array(lines.code).cast(pa.string()),
@@ -189,107 +196,110 @@ def _failed_draws(city: City, rng: np.random.Generator, rows: int) -> pa.Array:
 def _military(city: City, lines: Lines, rng: np.random.Generator) -> dict[str, Any]:
     rows = city.military.size
     subject = pa.array(city.military)
-    nothing = pa.nulls(rows, pa.string())
     days = between(rng, day(city.world.window_from), day(city.world.at), rows)
     return {
         "application": pa.array(lines.military).cast(pa.string()),
-        "kind": pa.array(["military"] * rows, pa.string()),
+        "kind": constant("military", rows),
         "submitted_on": day_texts(days),
         "name": city.names.take(subject),
-        "document_type": picked(numbers.DOCUMENTS, np.zeros(rows, np.int8)),
+        "document_type": constant(numbers.DOCUMENTS[numbers.CITIZEN_CARD], rows),
         "document_number": city.texts.take(subject),
-        "handler_name": nothing,
-        "handler_number": nothing,
+        "handler_name": pa.nulls(rows, pa.string()),
+        "handler_number": pa.nulls(rows, pa.string()),
         "failed_draws": _failed_draws(city, rng, rows),
     }
 
 
-# --- Spoiled lines ------------------------------------------------------------------------------
+@dataclass(slots=True)
+class _Typist:
+    """Who typed the lines, with all that went wrong."""
 
+    city: City
+    lines: Lines
+    columns: dict[str, Any]
+    edits: dirt.Edits
+    rng: np.random.Generator
 
-def _spoil_lines(
-    city: City, lines: Lines, edits: dirt.Edits, columns: dict[str, Any], size: Size, rng: np.random.Generator
-) -> Ints:
-    """Spoil some lines beyond healing; returns their rows."""
-    shares = (_WRONG_NUMBER, _WRONG_NAME, _FORMER_NAME, _MISFIT, _NO_KIND)
-    counts = [max(1, round(size.applications * share)) for share in shares]
-    several = np.isin(lines.subject, lines.subject[lines.duplicate])
-    free = rng.permutation(np.flatnonzero(~lines.planted & ~several))
-    wrong_number, wrong_name, former_name, misfit, no_kind = np.split(free[: sum(counts)], np.cumsum(counts)[:-1])
-    _mistype(city, lines, edits, columns, wrong_number, rng)
-    _miswrite(lines, edits, columns, wrong_name, rng)
-    _rename(lines, edits, columns, former_name, rng)
-    _misfit(lines, edits, misfit[lines.handler[misfit] < 0], rng)
-    for row in no_kind.tolist():
-        edits.put("kind", row, (None, "", "个人", "other")[int(rng.integers(4))])
-    lines.spoiled[free[: sum(counts)]] = True
-    return free[: sum(counts)]
+    def spoil(self, size: Size) -> Ints:
+        """Spoil some lines beyond healing; returns their rows."""
+        lines = self.lines
+        for row, luck in self._with_luck(np.flatnonzero(lines.stranger)):
+            self._rename(row, luck)
+        several = np.isin(lines.subject, lines.subject[lines.duplicate | lines.stranger])
+        free = self.rng.permutation(np.flatnonzero(~lines.planted & ~several))
+        victims = []
+        for share, spoil in (
+            (_WRONG_NUMBER, self._mistype),
+            (_WRONG_NAME, self._miswrite),
+            (_FORMER_NAME, self._rename),
+            (_MISFIT, self._misfit),
+            (_NO_KIND, self._forget_kind),
+        ):
+            rows, free = np.split(free, [max(1, round(size.applications * share))])
+            for row, luck in self._with_luck(rows):
+                spoil(row, luck)
+            victims.append(rows)
+        lines.spoiled[np.concatenate(victims)] = True
+        return np.flatnonzero(lines.spoiled)
 
+    def vary(self, rows: Ints, count: int) -> None:
+        """Spell numbers and names of some lines in another way that normalising undoes."""
+        chosen = self.rng.permutation(rows)[:count]
+        # People who apply twice often write their number in two ways.
+        chosen = np.union1d(chosen, np.flatnonzero(self.lines.duplicate)[::2])
+        for row, luck in self._with_luck(chosen):
+            luck, choice = divmod(luck, 16)
+            if choice == 0:
+                column = ("kind", "document_type")[luck % 2]
+                self._put(row, column, partial(spoiling.varied_text, luck=luck // 2))
+            elif choice < 5:
+                self._put(row, self._name_column(row), partial(spoiling.varied_name, luck=luck))
+            else:
+                document = int(self.city.documents[self.lines.subject[row]])
+                self._put(row, "document_number", partial(dirt.vary_number, document, luck=luck))
 
-def _mistype(
-    city: City, lines: Lines, edits: dirt.Edits, columns: dict[str, Any], rows: Ints, rng: np.random.Generator
-) -> None:
-    for row, luck in _with_luck(rows, rng):
-        subject, column = int(lines.subject[row]), "document_number"
-        if lines.handler[row] >= 0 and luck % 2:
-            subject, column = int(lines.handler[row]), "handler_number"
-        text = columns[column][row].as_py()
-        edits.put(column, row, dirt.mistype_number(int(city.documents[subject]), text, luck // 2))
+    def _with_luck(self, rows: Ints) -> Iterable[tuple[int, int]]:
+        return zip(rows.tolist(), self.rng.integers(1 << 60, size=rows.size).tolist(), strict=True)
 
+    def _put(self, row: int, column: str, change: Callable[[str], str | None]) -> None:
+        self.edits.put(column, row, change(self.columns[column][row].as_py()))
 
-def _miswrite(lines: Lines, edits: dirt.Edits, columns: dict[str, Any], rows: Ints, rng: np.random.Generator) -> None:
-    """Another name than the person's, or none; a unit's own name is not compared, its handler's is."""
-    for row, luck in _with_luck(rows, rng):
-        column = "handler_name" if lines.handler[row] >= 0 else "name"
-        text = columns[column][row].as_py()
-        edits.put(column, row, spoiling.miswritten_name(text, luck // 8) if luck % 8 else None)
+    def _is_unit(self, row: int) -> bool:
+        return bool(self.lines.handler[row] >= 0)
 
+    def _name_column(self, row: int) -> str:
+        """A unit's own name is not compared, its handler's is."""
+        return "handler_name" if self._is_unit(row) else "name"
 
-def _rename(lines: Lines, edits: dirt.Edits, columns: dict[str, Any], rows: Ints, rng: np.random.Generator) -> None:
-    """The name that somebody bore before."""
-    for row, luck in _with_luck(rows, rng):
-        column = "handler_name" if lines.handler[row] >= 0 else "name"
-        edits.put(column, row, spoiling.renamed(columns[column][row].as_py(), luck))
+    def _mistype(self, row: int, luck: int) -> None:
+        luck, choice = divmod(luck, 2)
+        of_handler = self._is_unit(row) and choice == 1
+        subject = self.lines.handler[row] if of_handler else self.lines.subject[row]
+        document = int(self.city.documents[subject])
+        column = "handler_number" if of_handler else "document_number"
+        self._put(row, column, lambda text: dirt.mistype_number(document, text, luck))
 
+    def _miswrite(self, row: int, luck: int) -> None:
+        luck, choice = divmod(luck, 8)
+        self._put(row, self._name_column(row), lambda text: spoiling.miswritten_name(text, luck) if choice else None)
 
-def _misfit(lines: Lines, edits: dirt.Edits, rows: Ints, rng: np.random.Generator) -> None:
-    """A kind and a document that do not go together: citizens as foreigners, residents with a passport, the reverse."""
-    for row, luck in _with_luck(rows, rng):
-        if lines.kind[row] == "foreign":
-            edits.put("kind", row, "resident")
+    def _rename(self, row: int, luck: int) -> None:
+        self._put(row, self._name_column(row), lambda text: spoiling.renamed(text, luck))
+
+    def _misfit(self, row: int, luck: int) -> None:
+        """A kind and a document that do not go together, whatever the number."""
+        if self._is_unit(row):
+            self.edits.put("document_type", row, "身份证")
+        elif self.lines.kind[row] == "foreign":
+            self.edits.put("kind", row, "resident")
         elif luck % 2:
-            edits.put("kind", row, "foreign")
+            self.edits.put("kind", row, "foreign")
         else:
-            edits.put("document_type", row, "护照")
-            edits.put("document_number", row, f"ZZ9{row:06d}")
+            self.edits.put("document_type", row, "护照")
+            self.edits.put("document_number", row, f"ZZ9{row:06d}")
 
-
-def _vary_lines(
-    city: City,
-    lines: Lines,
-    edits: dirt.Edits,
-    columns: dict[str, Any],
-    rows: Ints,
-    size: Size,
-    rng: np.random.Generator,
-) -> None:
-    """Spell numbers and names of some lines in another way that normalising undoes."""
-    chosen = rng.permutation(rows)[: round(lines.size * size.healable)]
-    # People who apply twice often write their number in two ways.
-    chosen = np.union1d(chosen, np.flatnonzero(lines.duplicate)[::2])
-    for row, luck in _with_luck(chosen, rng):
-        luck, choice = divmod(luck, 4)
-        if choice == 0:
-            column = "handler_name" if lines.handler[row] >= 0 else "name"
-            edits.put(column, row, spoiling.varied_name(columns[column][row].as_py(), luck))
-        else:
-            document = int(city.documents[lines.subject[row]])
-            number = columns["document_number"][row].as_py()
-            edits.put("document_number", row, dirt.vary_number(document, number, luck))
-
-
-def _with_luck(rows: Ints, rng: np.random.Generator) -> Iterable[tuple[int, int]]:
-    return zip(rows.tolist(), rng.integers(1 << 60, size=rows.size).tolist(), strict=True)
+    def _forget_kind(self, row: int, luck: int) -> None:
+        self.edits.put("kind", row, (None, "", "个人", "other")[luck % 4])
 
 
 # --- The truth ----------------------------------------------------------------------------------

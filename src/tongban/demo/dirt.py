@@ -13,9 +13,11 @@ SLIP    A citizen number of 18 characters with one slip is never a good number (
 LOST    No identifier at all: nothing leads back, so the same condition as for other identifiers.
 MISSING A value that a rule reads is empty. In a register of one row a key, and for a vehicle, the fact
         is NULL and the comparison unknown; a row of months or of tax is rejected and its good key comes
-        into doubt. Not in `vat` for those who apply: there a reader may leave the amount out of the sum.
-MALFORMED  The row is rejected, its key is good and comes into doubt. A district or division code has no
-        table to be outside of, and a shorter one would read as "elsewhere", so those are never malformed.
+        into doubt.
+UNTYPED The document's type is missing or unknown: the row is rejected, and its number comes into doubt as
+        whichever document it may be.
+MALFORMED  The row is rejected, its key is good and comes into doubt. A division code has no table to be
+        outside of, and a shorter one would read as "elsewhere", so those are never malformed.
 CONTRADICTED  A second row with another value: in a register of one row a key, and for a vehicle by its
         plate, the value becomes NULL. Never in the others: a further month or amount is a fact.
 MISWRITTEN  A name that is not the person's: a different name is unknown, never no.
@@ -26,6 +28,7 @@ The rows of planted applicants get no unhealable dirt.
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import date
 from enum import Enum
 from typing import Any
 
@@ -35,7 +38,7 @@ import pyarrow as pa
 from tongban.demo import numbers, spoiling
 from tongban.demo.columns import Flags, Ints
 from tongban.demo.people import City, divisions
-from tongban.demo.registers import Column, Frame, Holds, Register, Rows
+from tongban.demo.registers import DOCUMENT_TYPE, Column, Frame, Holds, Register, Rows
 from tongban.demo.sizes import Size
 from tongban.identity.identifiers import nearby
 
@@ -44,16 +47,21 @@ class Kind(Enum):
     SLIP = "slip"
     LOST = "lost"
     MISSING = "missing"
+    UNTYPED = "untyped"
     MALFORMED = "malformed"
     CONTRADICTED = "contradicted"
     MISWRITTEN = "miswritten"
 
 
+#: A day before every world: divisions that were there then are there in all of them.
+_ANY_WORLD = date(2000, 1, 1)
+
 #: How often each kind occurs where a row can get them all [assumed].
 _OFTEN = {
     Kind.SLIP: 0.30,
     Kind.LOST: 0.06,
-    Kind.MISSING: 0.22,
+    Kind.MISSING: 0.20,
+    Kind.UNTYPED: 0.04,
     Kind.MALFORMED: 0.22,
     Kind.CONTRADICTED: 0.12,
     Kind.MISWRITTEN: 0.08,
@@ -86,8 +94,9 @@ class Edits:
         return self.rows + len(self.copies) - 1
 
     def apply(self, columns: dict[str, Any], order: Ints) -> dict[str, Any]:
-        """The changed columns, their rows (copies included) in `order`."""
-        return {name: self._changed(column, self.texts.get(name, []), order) for name, column in columns.items()}
+        """The changed columns, their rows (copies included) in `order`; empties `columns`."""
+        # One column after the other is let go: both versions of a register of 22 million rows would not fit.
+        return {name: self._changed(columns.pop(name), self.texts.get(name, []), order) for name in list(columns)}
 
     def _changed(self, column: Any, puts: list[tuple[int, str | None]], order: Ints) -> Any:
         source = np.concatenate([np.arange(self.rows), np.array(self.copies, np.int64)])
@@ -188,7 +197,8 @@ def _fitting(register: Register, citizen: bool, concerned: bool) -> tuple[Kind, 
     allowed = {
         Kind.SLIP: citizen or harmless,
         Kind.LOST: harmless,
-        Kind.MISSING: not (register.name == "vat" and concerned),
+        Kind.MISSING: True,
+        Kind.UNTYPED: any(column.name == DOCUMENT_TYPE for column in register.columns),
         Kind.MALFORMED: bool(reads & _MALFORMED.keys()),
         Kind.CONTRADICTED: register.rows in (Rows.ONE, Rows.THINGS),
         Kind.MISWRITTEN: Holds.NAME in reads,
@@ -210,6 +220,9 @@ def _spoil(
         wrong = mistype_number(document, text[register.number], luck) if kind is Kind.SLIP else ""
         edits.put(register.number, row, wrong or _nothing(luck))
         return wrong
+    if kind is Kind.UNTYPED:
+        edits.put(DOCUMENT_TYPE, row, (None, "", "其他", "身份証")[choice % 4])
+        return ""
     column = _pick(register, kind, choice)
     if kind is Kind.MISSING:
         edits.put(column.name, row, _nothing(luck))
@@ -247,7 +260,7 @@ def _contradicting(column: Column, text: str, luck: int) -> str:
         return spoiling.another_day(text, luck)
     if column.holds is Holds.NAME:
         return spoiling.miswritten_name(text, luck)
-    inside, outside = divisions()
+    inside, outside = divisions(_ANY_WORLD)
     choices = column.codes if column.holds is Holds.CODE else (*inside, *outside)
     rest = [choice for choice in choices if choice != text]
     return rest[luck % len(rest)]

@@ -13,6 +13,7 @@ People and bodies stand in one row of subjects, told apart by their place in it:
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -98,11 +99,15 @@ class City:
 
 
 @cache
-def divisions() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Codes of this city and of elsewhere (real ones: 国家统计局, 统计用区划代码, 2023)."""
+def divisions(at: date) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Codes of this city's districts and counties, and of elsewhere: real ones, some of those in force on a day."""
     text = resources.files("tongban.demo").joinpath("divisions.csv").read_text("utf-8")
-    codes = [row["code"] for row in csv.DictReader(text.splitlines())]
-    return tuple(code for code in codes if code[:4] == "1101"), tuple(code for code in codes if code[:4] != "1101")
+    there = [
+        row["code"]
+        for row in csv.DictReader(text.splitlines())
+        if (row["since"] or "0") <= at.isoformat() and (not row["until"] or at.isoformat() < row["until"])
+    ]
+    return tuple(code for code in there if code[:2] == "11"), tuple(code for code in there if code[:2] != "11")
 
 
 def applicants(world: World, size: Size, lines: int) -> dict[str, int]:
@@ -233,9 +238,12 @@ def _foreigners(rng: np.random.Generator, city: City, lot: Lot, size: Size) -> N
 
 def _organisations(rng: np.random.Generator, city: City, lots: dict[str, Lot], size: Size) -> None:
     units = [(kind, lots[kind]) for kind in UNIT_KINDS if kind in lots]
-    applying = sum(lot.size for _, lot in units)
-    count = max(size.organisations, applying)
     start = len(city.texts)
+    place = start
+    for kind, lot in units:
+        city.lots[kind] = (place, lot)
+        place += lot.size
+    count = max(size.organisations, place - start)
     enterprises = _are_enterprises(rng, units, count)
     labels = np.where(
         enterprises, names.enterprises(rng, count).to_pylist(), names.social_bodies(rng, count).to_pylist()
@@ -243,18 +251,21 @@ def _organisations(rng: np.random.Generator, city: City, lots: dict[str, Lot], s
     documents = np.full(count, numbers.ORGANISATION_DOCUMENT, np.uint8)
     _append(city, numbers.organisation_codes(count), pa.array(labels, pa.string()), documents)
     for table in UNIT_TABLES:
-        codes = table.draw(rng, count, applicants=False)
-        if table in (situations.BUSINESS, situations.VAT):
-            codes[~enterprises] = NOT_HELD
-        if table is situations.BODY:
-            codes[enterprises] = NOT_HELD
-        place = 0
-        for kind, lot in units:
-            city.lots[kind] = (start + place, lot)
-            if table.name in lot.codes:
-                codes[place : place + lot.size] = lot.codes[table.name]
-            place += lot.size
-        city.held[table.name] = Held(start, codes)
+        city.held[table.name] = Held(start, _codes_of_units(rng, table, units, enterprises))
+
+
+def _codes_of_units(rng: np.random.Generator, table: Table, units: list[tuple[str, Lot]], enterprises: Flags) -> Codes:
+    codes = table.draw(rng, enterprises.size, applicants=False)
+    if table in (situations.BUSINESS, situations.VAT):
+        codes[~enterprises] = NOT_HELD
+    if table is situations.BODY:
+        codes[enterprises] = NOT_HELD
+    place = 0
+    for _, lot in units:
+        if table.name in lot.codes:
+            codes[place : place + lot.size] = lot.codes[table.name]
+        place += lot.size
+    return codes
 
 
 def _are_enterprises(rng: np.random.Generator, units: list[tuple[str, Lot]], count: int) -> Flags:

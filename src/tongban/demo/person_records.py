@@ -25,7 +25,7 @@ Written = tuple[dict[str, Any], Ints]
 
 def population(city: City, rng: np.random.Generator) -> Written:
     who = city.whoever(situations.POPULATION, "number_of_nobody")
-    inside, outside = divisions()
+    inside, outside = divisions(city.world.at)
     division = np.where(
         city.here[who],
         between(rng, 0, len(inside) - 1, who.size),

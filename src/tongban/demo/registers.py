@@ -12,6 +12,7 @@ from typing import Any
 from tongban.demo.columns import Ints
 
 CARS = ("小型轿车", "小型普通客车", "微型轿车")
+DOCUMENT_TYPE = "document_type"
 MOTORCYCLE = "摩托车"
 LORRIES = ("轻型货车", "重型货车")
 

@@ -8,7 +8,7 @@ The first situation of every table is the ordinary one in which the rule is met.
 The shares are [assumed]: chosen so that about two thirds are eligible and every reason occurs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -81,6 +81,11 @@ LICENCE = _table(
     ("good_until_yesterday", "licence_expired", 0.002, 0.0005),
     ("expired", "licence_expired", 0.028, 0.020),
     ("class_without_cars", "licence_class", 0.021, 0.014),
+)
+#: Of foreigners silence is no answer: a number without check character may be theirs, mistyped.
+FOREIGN_LICENCE = Table(
+    LICENCE.name,
+    tuple(replace(one, reason="no_record") if one.name == "none" else one for one in LICENCE.situations),
 )
 VEHICLE = _table(
     "vehicle",
@@ -210,7 +215,7 @@ ASKED: dict[str, tuple[tuple[Table, ...], tuple[Table, ...]]] = {
     "resident": ((POPULATION, HOUSEHOLD), (LICENCE, VEHICLE)),
     "work_permit": ((POPULATION,), (WORK_PERMIT, LICENCE, VEHICLE)),
     "residence_permit": ((POPULATION,), (PERMIT, INSURANCE, TAX, LICENCE, VEHICLE)),
-    "foreign": ((LODGING,), (LICENCE, VEHICLE)),
+    "foreign": ((LODGING,), (FOREIGN_LICENCE, VEHICLE)),
     # POPULATION here is the handler's.
     "enterprise": ((POPULATION,), (BUSINESS, CODE, VAT)),
     "social_body": ((POPULATION,), (BODY, CODE)),

@@ -130,6 +130,8 @@ def miswritten_name(text: str, luck: int) -> str:
 
 def renamed(text: str, luck: int) -> str:
     """The same family name with given names that nobody bears in the lists of `names`."""
+    if text.isascii():
+        return f"{text.split()[0]} {('ALBERTA', 'OTTO')[luck % 2]}"
     return f"{text[:1]}小{'毛明红强'[luck % 4]}"
 
 

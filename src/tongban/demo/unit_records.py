@@ -22,7 +22,7 @@ def business_licence(city: City, rng: np.random.Generator) -> Written:
     table = situations.BUSINESS
     who = city.whoever(table, "not_held")
     code = city.code_of(table, who)
-    inside, outside = divisions()
+    inside, outside = divisions(city.world.at)
     division = between(rng, 0, len(inside) - 1, who.size)
     away = code == table.code("of_another_city")
     division[away] = len(inside) + between(rng, 0, len(outside) - 1, int(away.sum()))

@@ -17,7 +17,6 @@ from tongban.exchange.grant import Grant
 from tongban.exchange.listing import Key, Member, Node, Resource, Rule
 from tongban.exchange.root import Root
 from tongban.kit import canonical, statement
-from tongban.kit.clock import unstamp
 from tongban.kit.errors import Refused
 from tongban.kit.keys import PublicKey
 from tongban.kit.statement import Statement
@@ -161,7 +160,7 @@ def _head(trusted: Root, signed: Statement, current: Directory | None, now: floa
         return Refused("exchange.directory_foreign", "the head was signed for another root")
     if not signed.signed_by(trusted.roles["timestamp"]):
         return Refused("exchange.head_unsigned", "no timestamp key has signed the head")
-    issued_at, expires_at = unstamp(body["issued_at"]), unstamp(body["expires_at"])
+    issued_at, expires_at = shape.seconds(body["issued_at"]), shape.seconds(body["expires_at"])
     if not 0 < expires_at - issued_at <= LONGEST_LIFE:
         return Refused("exchange.directory_malformed", "the head is valid for longer than 72 hours")
     if now >= expires_at:

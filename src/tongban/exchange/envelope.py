@@ -7,11 +7,11 @@ refused, so that two readers can never see two messages in the same bytes.
 Nothing here looks up a key: the caller finds it by `key_id` and asks `key.verifies(base, signature)`.
 """
 
-import binascii
-import hashlib
 import re
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from hashlib import sha256
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -72,6 +72,7 @@ _matches: Final = re.compile(
     "\n".join((*(form for name, form in _FORMS.items() if name != "tongban-ticket"), _PARAMETERS, _SIGNATURE))
 ).fullmatch
 _parameters: Final = re.compile(_PARAMETERS).fullmatch
+_call_matches: Final = re.compile("\n".join([*_FORMS.values()][2:])).fullmatch
 
 
 def _lines(first: str, *components: str) -> bytes:
@@ -111,9 +112,13 @@ class Call:
     def __post_init__(self) -> None:
         if self.call not in CONTENT_TYPE:
             raise NotSendable(what="the kind of call")
-        for name, value in zip([*_FORMS][2:], astuple(self), strict=False):
-            if not re.fullmatch(_FORMS[name], value):
-                raise NotSendable(what=name)
+        values = (
+            self.consumer, self.provider, self.node, self.resource, self.grant, self.purpose, self.ticket, self.case,
+            self.operator, self.idempotency,
+        )  # fmt: skip
+        if not _call_matches("\n".join(values)):
+            forms = zip([*_FORMS.items()][2:], values, strict=True)
+            raise NotSendable(what=next(name for (name, form), value in forms if not re.fullmatch(form, value)))
 
 
 @dataclass(slots=True, eq=False)
@@ -192,10 +197,10 @@ def _read(call: str, path: bytes, values: tuple[bytes, ...]) -> Envelope | Refus
     base = _BASE % (path, *values[:12], signature_input[3:])
     intent = _INTENT % (path, *values[1:8], values[9])
     return Envelope(
-        call, content_type, binascii.a2b_base64(digest), consumer, provider, node, resource, grant, purpose,
+        call, content_type, a2b_base64(digest), consumer, provider, node, resource, grant, purpose,
         ticket.decode(), case, operator, idempotency, int(created), int(expires), nonce, key_id,
-        base, binascii.a2b_base64(signature),
-        hashlib.sha256(base).hexdigest(), hashlib.sha256(intent).hexdigest(),
+        base, a2b_base64(signature),
+        sha256(base).hexdigest(), sha256(intent).hexdigest(),
     )  # fmt: skip
 
 
@@ -231,8 +236,8 @@ def sign_request(
     base = _BASE % (path, *values, signature_input[3:])
     signature = key.sign(base)
     headers = [*zip(_SIGNED, (*values, signature_input, _signature_value(signature)), strict=True)]
-    digest = hashlib.sha256(base).hexdigest()
-    intent = hashlib.sha256(_INTENT % (path, *values[1:8], values[9])).hexdigest()
+    digest = sha256(base).hexdigest()
+    intent = sha256(_INTENT % (path, *values[1:8], values[9])).hexdigest()
     return SignedRequest(headers, base, signature, digest, intent)
 
 
@@ -264,11 +269,11 @@ def _doubled(headers: Iterable[tuple[bytes, bytes]], signed: tuple[bytes, ...]) 
 
 
 def _digest_value(content_digest: bytes) -> bytes:
-    return b"sha-256=:%b:" % binascii.b2a_base64(content_digest, newline=False)
+    return b"sha-256=:%b:" % b2a_base64(content_digest, newline=False)
 
 
 def _signature_value(signature: bytes) -> bytes:
-    return b"tb=:%b:" % binascii.b2a_base64(signature, newline=False)
+    return b"tb=:%b:" % b2a_base64(signature, newline=False)
 
 
 # --- answers -------------------------------------------------------------------------------------------------
@@ -360,8 +365,8 @@ def read_answer(status: int, headers: Headers) -> AnswerEnvelope | Refused:
     content_type, digest, node, request_digest, entry, leaf, origin, created, key_id, signature = found.groups()
     base = _ANSWER_BASE % (status, *values[:7], signature_input[3:])
     return AnswerEnvelope(
-        status, content_type, binascii.a2b_base64(digest), node, request_digest, int(entry), leaf, origin,
-        int(created), key_id, base, binascii.a2b_base64(signature),
+        status, content_type, a2b_base64(digest), node, request_digest, int(entry), leaf, origin,
+        int(created), key_id, base, a2b_base64(signature),
     )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from tongban.exchange import shape
-from tongban.kit.clock import unstamp
 from tongban.kit.errors import Refused
 from tongban.kit.keys import PublicKey
 from tongban.kit.statement import Statement
@@ -112,7 +111,7 @@ def from_statement(statement: Statement) -> Grant | Refused:
         return refused
     if contradiction := _contradiction(body):
         return Refused("exchange.grant_malformed", f"a grant contradicts itself: {contradiction}")
-    times = {name: unstamp(body[name]) for name in ("not_before", "expires_at", "issued_at")}
+    times = {name: shape.seconds(body[name]) for name in ("not_before", "expires_at", "issued_at")}
     rows = tuple(Row(row["column"], frozenset(row["in"])) for row in body["rows"])
     taken = {name: body[name] for name in SHAPE if name != "kind"}
     taken |= {"fields": frozenset(body["fields"]), "rows": rows, "quota": Quota(**body["quota"]), **times}
@@ -125,7 +124,7 @@ def _contradiction(body: Mapping[str, Any]) -> str | None:
             return "a query has fields and no rule"
     elif body["fields"] or body["rule"] is None or body["rule_digest"] is None:
         return f"a {body['call']} has a rule and its digest, and no fields"
-    return "it ends before it begins" if unstamp(body["not_before"]) >= unstamp(body["expires_at"]) else None
+    return "it ends before it begins" if shape.seconds(body["not_before"]) >= shape.seconds(body["expires_at"]) else None
 
 
 def signature_refusal(

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from tongban.exchange import grant, names, shape
 from tongban.exchange.grant import Grant
 from tongban.kit import canonical
-from tongban.kit.clock import unstamp
 from tongban.kit.errors import Invalid, Refused
 from tongban.kit.keys import ALGORITHMS, PublicKey
 from tongban.kit.statement import Statement
@@ -236,18 +235,18 @@ def read(statement: Statement) -> Entry | Refused:
 
 def _member(body: Mapping[str, Any]) -> Member:
     root = PublicKey(body["root"]["id"], base64.b64decode(body["root"]["public"]))
-    until = None if body["until"] is None else unstamp(body["until"])
+    until = None if body["until"] is None else shape.seconds(body["until"])
     return Member(
         body["code"], body["name"], body["name_en"], root,
-        tuple(body["predecessors"]), tuple(body["successors"]), unstamp(body["from"]), until,
+        tuple(body["predecessors"]), tuple(body["successors"]), shape.seconds(body["from"]), until,
     )  # fmt: skip
 
 
 def _key(body: Mapping[str, Any]) -> Key:
     public = PublicKey(body["id"], base64.b64decode(body["public"]), body["algorithm"])
-    revoked_at = None if body["revoked_at"] is None else unstamp(body["revoked_at"])
+    revoked_at = None if body["revoked_at"] is None else shape.seconds(body["revoked_at"])
     return Key(
-        body["id"], body["member"], body["role"], public, unstamp(body["from"]), unstamp(body["until"]), revoked_at
+        body["id"], body["member"], body["role"], public, shape.seconds(body["from"]), shape.seconds(body["until"]), revoked_at
     )
 
 
@@ -282,7 +281,7 @@ def _member_contradicts(body: Mapping[str, Any]) -> str | None:
 def _key_contradicts(body: Mapping[str, Any]) -> str | None:
     if not body["id"].startswith(f"{body['member']}.{body['role']}."):
         return "its id names another member or role"
-    return "it ends before it begins" if unstamp(body["from"]) >= unstamp(body["until"]) else None
+    return "it ends before it begins" if shape.seconds(body["from"]) >= shape.seconds(body["until"]) else None
 
 
 def _node_contradicts(body: Mapping[str, Any]) -> str | None:

@@ -12,8 +12,8 @@ from tongban.exchange.envelope import SKEW
 from tongban.kit.errors import Refused
 
 #: Seconds a set fills before it becomes the older one. A message can be accepted from SKEW before its
-#: `created` to SKEW after it, so whatever can still be replayed lies within the last 2 * SKEW.
-WINDOW: Final = 2 * SKEW
+#: `created` to SKEW after it, so whatever can still be replayed lies within the last 2 * SKEW, ends included.
+WINDOW: Final = 2 * SKEW + 1
 
 REPLAY: Final = Refused("exchange.replay", "this message was received before")
 BEFORE_START: Final = Refused("exchange.before_start", "created before this node's memory of messages begins")
@@ -27,7 +27,7 @@ class Nonces:
     def __init__(self, now: float, rebuilt_since: float | None = None, seen: Iterable[tuple[str, str]] = ()) -> None:
         """`seen` are key id and nonce of every message accepted since `rebuilt_since`, as the log's records say.
 
-        Without them calls are refused until nothing can be replayed any more, at most 2 * SKEW seconds.
+        Without them calls are refused until nothing can be replayed any more, at most WINDOW seconds.
         """
         self._newer: set[str] = set()
         self._older = {key_id + nonce for key_id, nonce in seen}
@@ -39,7 +39,7 @@ class Nonces:
         if now >= self._newer_since + WINDOW:
             self._turn(now)
         # It could have been accepted as early as SKEW before its `created`.
-        if created - SKEW < self._certain_since:
+        if created - SKEW <= self._certain_since:
             return BEFORE_START
         message = key_id + nonce
         if message in self._newer or message in self._older:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tongban.exchange import names, shape
-from tongban.kit.clock import unstamp
 from tongban.kit.errors import Refused
 from tongban.kit.keys import PublicKey
 from tongban.kit.statement import Statement
@@ -71,8 +70,8 @@ def from_statement(statement: Statement) -> Root | Refused:
         tuple(_public_keys(body["keys"]).values()),
         {role: tuple(role_keys[id] for id in ids) for role, ids in body["roles"].items()},
         body["log_origin"],
-        unstamp(body["issued_at"]),
-        unstamp(body["expires_at"]),
+        shape.seconds(body["issued_at"]),
+        shape.seconds(body["expires_at"]),
         statement.digest(),
         statement,
     )
@@ -91,7 +90,7 @@ def _contradiction(body: Mapping[str, Any]) -> str | None:
     given = [id for ids in body["roles"].values() for id in ids]
     if sorted(given) != sorted(body["role_keys"]):
         return "roles and role_keys differ, or a key has two roles"
-    return "it ends before it begins" if unstamp(body["issued_at"]) >= unstamp(body["expires_at"]) else None
+    return "it ends before it begins" if shape.seconds(body["issued_at"]) >= shape.seconds(body["expires_at"]) else None
 
 
 def newest(statements: Sequence[Statement], trusted: str, now: float) -> Root | Refused:

@@ -7,6 +7,7 @@ may be missing, none may be added, none may be of another kind.
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
 from tongban.exchange import names
@@ -82,10 +83,14 @@ def is_boolean(value: Any) -> bool:
     return isinstance(value, bool)
 
 
+#: Seconds of a stamp. Ten thousand grants say the same few instants again and again.
+seconds: Final = lru_cache(maxsize=16_384)(unstamp)
+
+
 def is_stamp(value: Any) -> bool:
     """RFC 3339 in UTC with whole seconds."""
     try:
-        unstamp(value)
+        seconds(value)
     except (ValueError, TypeError, OverflowError):
         return False
     return True

@@ -19,6 +19,7 @@ from tongban.exchange.envelope import JSON
 from tongban.exchange.grant import Grant
 from tongban.identity.identifiers import Domain
 from tongban.identity.subject import Subject, subject_from_json
+from tongban.kit import canonical
 from tongban.kit.clock import Clock
 from tongban.kit.errors import Refused, TongbanError
 from tongban.kit.keys import SigningKey
@@ -145,7 +146,10 @@ class DoorApp:
         if not text:
             text = self._open_case(grant.purpose, case, [subject], headers.get("tongban-at", ""))
         # The key travels in its one spelling, so that both logs derive the same person from it.
-        sent = orjson.dumps({**asked, "subject": subject.to_json()})
+        try:
+            sent = canonical.encode({**asked, "subject": subject.to_json()})
+        except (TypeError, ValueError):
+            return _BAD
         about = {"subjects": [subject.pseudonym(self._log.subject_key)], "fields": asked.get("fields", [])}
         return Outgoing(grant, text, case, operator, idempotency, sent, about, 1)
 
@@ -253,6 +257,7 @@ class DoorApp:
                 "resource": one.resource,
                 "rule": one.rule,
                 "rule_digest": one.rule_digest,
+                "rule_text": _text_digest(directory, one),
                 "purpose": one.purpose,
                 "fields": sorted(one.fields),
                 "expires_at": one.expires_at,
@@ -260,6 +265,12 @@ class DoorApp:
             for one in usable
         ]
         return _json({"member": self._config.member, "directory": directory.version, "grants": listed})
+
+
+def _text_digest(directory: Directory, grant: Grant) -> str | None:
+    """SHA-256 of the approved rule's text, so that a system can tell whether it means the same rule."""
+    rule = directory.rules.get(grant.rule or "")
+    return hashlib.sha256(rule.text.encode()).hexdigest() if rule else None
 
 
 class NoDirectory(TongbanError):

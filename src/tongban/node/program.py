@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tongban.kit.clock import Clock, MachineClock
-from tongban.kit.errors import TongbanError, Unavailable
+from tongban.kit.errors import Invalid, TongbanError, Unavailable
 from tongban.kit.keys import SigningKey, read_key
 from tongban.node.adapters import connect
 from tongban.node.adapters.register import Register
@@ -180,6 +180,20 @@ class _LazyMatch:
 
             self._desk = MatchDesk(*self._parts)
         return await self._desk.answer(admitted, body)
+
+
+class UnsafeInProduction(Invalid):
+    """Something that is good enough to show, and not to serve."""
+
+    code = "node.unsafe_in_production"
+    message = "This node does not start in production mode: {what}."
+    remedy = "Seal the keys with a pass phrase, or set mode to demonstration."
+
+
+def refuse_unsafe(config: NodeConfig, pass_phrase: str | None) -> None:
+    """Raises UnsafeInProduction."""
+    if config.mode == "production" and pass_phrase is None:
+        raise UnsafeInProduction(what="its keys lie open in a file")
 
 
 # --- running --------------------------------------------------------------------------------------

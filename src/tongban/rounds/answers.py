@@ -22,6 +22,7 @@ from tongban.rounds.round import Round
 class Came:
     """How an answer came; never part of a result, for results carry no times and no addresses."""
 
+    asked_at: float  #: seconds since 1970 UTC
     seconds: float  #: from question to answer
     bytes_up: int
     bytes_down: int
@@ -29,7 +30,8 @@ class Came:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "milliseconds": round(self.seconds * 1000),
+            "asked_at_ms": round(self.asked_at * 1000),
+            "took_ms": round(self.seconds * 1000),
             "bytes_up": self.bytes_up,
             "bytes_down": self.bytes_down,
             "receipt": dict(self.receipt),
@@ -37,7 +39,8 @@ class Came:
 
 
 def read_came(value: Mapping[str, Any]) -> Came:
-    return Came(value["milliseconds"] / 1000, value["bytes_up"], value["bytes_down"], value["receipt"])
+    asked_at, took = value["asked_at_ms"] / 1000, value["took_ms"] / 1000
+    return Came(asked_at, took, value["bytes_up"], value["bytes_down"], value["receipt"])
 
 
 def judged(round: Round, part: Part, raw: bytes) -> Answer | Refused:
@@ -96,7 +99,7 @@ def answer_of(folder: RoundFolder, round: Round, part: Part) -> tuple[Bytes, Abo
     return None if answer is None or isinstance(answer, Refused) else (answer.verdicts, answer.about)
 
 
-def came_of(folder: RoundFolder, part_file: str) -> Came | None:
-    """How the answer in `part_file` came."""
-    place = folder.path / "answers" / f"{part_file}.json"
+def came_of(folder: RoundFolder, rule: str, part: str) -> Came | None:
+    """How the answer to one part came; None if there is none."""
+    place = folder.path / "answers" / f"{rule}.{part}.json"
     return read_came(canonical.decode(place.read_bytes().removesuffix(b"\n"))) if place.exists() else None

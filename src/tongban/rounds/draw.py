@@ -21,6 +21,7 @@ from tongban.kit.errors import Refused
 from tongban.kit.statement import Statement, from_json
 from tongban.rounds import parquet, verify_draw
 from tongban.rounds.folder import RoundFolder, Stage, file_digest
+from tongban.rounds.pool import read_pool
 from tongban.rounds.round import log_body, read_round
 from tongban.tlog import entry
 from tongban.tlog.tree import leaf_hash
@@ -127,15 +128,8 @@ def draw_file(freeze: Statement, reveals: Reveals, seed: bytes, files: Mapping[s
 
 def write_bundle(place: Path, pool: bytes, freeze: Statement, reveals: Reveals, log: Mapping[str, Any]) -> Any:
     """Draw one pool and write its bundle into the empty directory `place`; returns the winners."""
-    lines = [line.split(",") for line in pool.decode().splitlines()]
-    table = pa.table(
-        {
-            "code": pa.array([code for code, _ in lines], pa.string()),
-            "balls": pa.array([int(balls) for _, balls in lines], pa.int32()),
-        }
-    )
     own = seed(bytes.fromhex(freeze.body["pool_root"]), reveals.shares)
-    won = winners(table, own, freeze.body["quota"])
+    won = winners(read_pool(pool), own, freeze.body["quota"])
     program = Path(verify_draw.__file__).read_bytes()
     files = {"pool.csv": pool, "winners.csv": winners_file(won), "verify_draw.py": program}
     files["draw.json"] = draw_file(freeze, reveals, own, files, log)

@@ -21,7 +21,7 @@ from tongban.rounds import parquet
 from tongban.rounds.folder import RoundFolder, Stage, file_digest
 from tongban.rounds.pool import pool_file, pool_table, pool_tree
 from tongban.rounds.recheck import Recheck, digest_of, effective, rechecks
-from tongban.rounds.round import Round, read_round, read_secret
+from tongban.rounds.round import Round, read_round, read_secret, salted
 from tongban.rounds.steps import corrections, read_heard, read_verdicts, write_findings
 from tongban.rounds.verdicts import NOT_ASKED, Asking, corrected
 from tongban.rules.decision import Decision
@@ -53,18 +53,24 @@ def freeze(
     counted = effective(every)
     if not leave_open and folder.stage is Stage.DECIDED and (refused := _open_refusal(folder, asked, every, counted)):
         return refused
+    secret = read_secret(folder)
+    heard = read_heard(folder)
+    common = {
+        "policy": round.policy.digest(),
+        "verdicts": {rule: salted(secret, f"verdicts {rule}", one.answers) for rule, one in heard.items()},
+        "rechecks": salted(secret, "rechecks", digest_of(counted)),
+        "commitments": dict(commitments),
+    }
     inputs = {
         "decided": folder.digest_of(Stage.DECIDED),
-        "policy": round.policy.digest(),
-        "commitments": canonical.digest(dict(commitments)),
-        "rechecks": digest_of(counted),
+        "committed": canonical.digest(common),
         "secret": file_digest(folder.path / "round.key"),
     }
 
     def write(place: Path) -> None:
         columns = corrected(read_verdicts(folder), corrections(asked.applications, counted))
         table = write_findings(folder, place, asked, decisions, columns, key, software)
-        _write_pools(folder, place, _entered(asked, table), commitments, counted, key)
+        _write_pools(folder, place, _entered(asked, table), common, key)
 
     return folder.step(Stage.FROZEN, inputs, write)
 
@@ -95,14 +101,7 @@ def _entered(asked: Asking, table: Any) -> Any:
     return applications.select(["application", "pool", "failed_draws"]).filter(eligible)
 
 
-def _write_pools(
-    folder: RoundFolder,
-    place: Path,
-    entered: Any,
-    commitments: Mapping[str, str],
-    counted: Sequence[Recheck],
-    key: SigningKey,
-) -> None:
+def _write_pools(folder: RoundFolder, place: Path, entered: Any, common: Mapping[str, Any], key: SigningKey) -> None:
     round, secret = read_round(folder), read_secret(folder)
     tables = []
     for pool in round.policy.pools:
@@ -110,23 +109,18 @@ def _write_pools(
         lines = pool_file(table)
         (place / pool).mkdir()
         (place / pool / "pool.csv").write_bytes(lines)
-        body = statement_body(round, pool, lines, table, folder, commitments, digest_of(counted))
-        (place / pool / "freeze.json").write_bytes(canonical.encode(sign(body, key).to_json()) + b"\n")
+        statement = sign(statement_body(round, pool, lines, table, common), key)
+        (place / pool / "freeze.json").write_bytes(canonical.encode(statement.to_json()) + b"\n")
         tables.append(table.append_column("pool", pa.array([pool] * table.num_rows, pa.string())))
     codes = pa.concat_tables(tables).select(["pool", "code", "balls", "application"])
     (place / "codes.parquet").write_bytes(parquet.to_bytes(codes))
 
 
-def statement_body(
-    round: Round,
-    pool: str,
-    lines: bytes,
-    table: Any,
-    folder: RoundFolder,
-    commitments: Mapping[str, str],
-    counted: str,
-) -> dict[str, Any]:
-    """The freeze statement of one pool. It holds no time: the log's checkpoint says when it was there."""
+def statement_body(round: Round, pool: str, lines: bytes, table: Any, common: Mapping[str, Any]) -> dict[str, Any]:
+    """The freeze statement of one pool. It holds no time: the log's checkpoint says when it was there.
+
+    `common` is what all pools of the round commit to: policy, verdicts, rechecks, commitments.
+    """
     return {
         "kind": "freeze",
         "v": 1,
@@ -138,8 +132,5 @@ def statement_body(
         "codes": int(table.num_rows),
         "balls": int(pc.sum(table["balls"]).as_py() or 0),
         "quota": round.policy.quotas[pool],
-        "policy": round.policy.digest(),
-        "verdicts": {rule: heard.answers for rule, heard in read_heard(folder).items()},
-        "rechecks": counted,
-        "commitments": dict(commitments),
+        **common,
     }

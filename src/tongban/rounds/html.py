@@ -27,17 +27,19 @@ def section(id: str, words: Words, content: Iterable[str], **facts: object) -> s
     return f'<section aria-labelledby="{id}"><h2 id="{id}">{heading}</h2>{"".join(content)}</section>'
 
 
-def table(caption: Words, columns: Sequence[tuple[Words, bool]], rows: Iterable[Sequence[str]], **facts: object) -> str:
+def table(caption: Words, columns: Sequence[tuple[Words, bool]], rows: Iterable[Sequence[str]], about: str = "") -> str:
     """`columns`: heading, and whether it holds numbers; `rows`: finished cells, the first of them the row's heading.
+
+    `about` comes before the caption where the table is read aloud and its surroundings are not.
 
     A wide table scrolls inside its own box, reachable by keyboard, so that a phone's page never does.
     """
     heads = "".join(f'<th scope="col"{_number(wide)}>{said(words)}</th>' for words, wide in columns)
     body = "".join(f"<tr>{_cells(cells, columns)}</tr>" for cells in rows)
-    label = escape(zh(caption, **facts))
+    label = escape(f"{about}：{caption.zh}" if about else caption.zh)
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>'
-        f"<caption>{said(caption, **facts)}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<caption>{said(caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import csv
 
 from tongban.kit.errors import Invalid
 from tongban.rounds.policy import Policy, Step
@@ -89,6 +90,16 @@ def pool_file(table: Any) -> bytes:
     """The lines that are published and committed to."""
     lines = pc.binary_join_element_wise(table["code"], table["balls"].cast(pa.string()), ",")
     return "".join(f"{line}\n" for line in lines.to_pylist()).encode()
+
+
+def read_pool(file: bytes) -> Any:
+    """The table of a pool file: code utf8, balls int32."""
+    types = {"code": pa.string(), "balls": pa.int32()}
+    if not file:
+        return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+    return csv.read_csv(
+        pa.BufferReader(file), csv.ReadOptions(column_names=list(types)), None, csv.ConvertOptions(column_types=types)
+    )
 
 
 def pool_lines(file: bytes) -> list[bytes]:

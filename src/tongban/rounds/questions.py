@@ -25,6 +25,7 @@ from tongban.rules.verdict import COMMON_BY_NUMBER, Reason
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
+#: Whose key a question is asked with: the applicant's, person or unit, or that of who handles a unit's application.
 SUBJECT, HANDLER = "subject", "handler"
 
 
@@ -71,7 +72,7 @@ def question_of(
         title_en=rule.title_en,
         department=department,
         first=first,
-        about=rule.subject,
+        about=HANDLER if rule.subject == HANDLER else SUBJECT,
         asks=tuple(column.name for column in rule.asks),
         reasons=rule.own_reasons(),
         applies=lambda table: applies(condition, table, at=at),

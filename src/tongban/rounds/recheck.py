@@ -195,9 +195,9 @@ def rechecks(folder: RoundFolder) -> list[Recheck]:
     return [found for id in ids if (found := read_recheck(folder, id))]
 
 
-def effective(all_rechecks: list[Recheck]) -> list[Recheck]:
+def effective(every: Iterable[Recheck]) -> list[Recheck]:
     """Those whose second answer takes the first one's place in this round."""
-    return [one for one in all_rechecks if one.second is not None and one.in_time]
+    return [one for one in every if one.second is not None and one.in_time]
 
 
 def bytes_by_row(some: Iterable[Recheck], rows: Mapping[str, int]) -> dict[str, dict[int, int]]:
@@ -209,6 +209,6 @@ def bytes_by_row(some: Iterable[Recheck], rows: Mapping[str, int]) -> dict[str, 
     return found
 
 
-def digest_of(some: list[Recheck]) -> str:
+def digest_of(some: Iterable[Recheck]) -> str:
     """What the freeze commits about them: which application and rule, and the byte that counts."""
     return canonical.digest([[one.id, one.second.byte] for one in some if one.second])

@@ -41,9 +41,10 @@ def report(figures: RoundFigures) -> str:
 def _head(figures: RoundFigures) -> str:
     mark = f'<span class="demo">{said(text.DEMONSTRATION)}</span>' if figures.demonstration else ""
     subtitle = said(text.SUBTITLE, matter=figures.matter, round=figures.round)
+    title = f"{escape(figures.matter.zh)} <span>{escape(figures.round)} 期</span>"
     return (
         f'<div class="top"><div class="page"><span>{said(figures.city)}</span>{mark}</div></div>'
-        f'<header class="hero"><div class="page"><h1>{escape(figures.matter.zh)} · {escape(figures.round)} 期</h1>'
+        f'<header class="hero"><div class="page"><h1>{title}</h1>'
         f'<p>{subtitle}</p><ul class="dates">{_dates(figures)}</ul></div></header>'
     )
 
@@ -64,10 +65,10 @@ def _dates(figures: RoundFigures) -> str:
 def _facts(figures: RoundFigures) -> str:
     won = sum(pool.winners for pool in figures.pools)
     facts = (
+        ("fast", f"{seconds(figures.seconds)} <small>秒</small>", said(text.TOOK, days=figures.answer_days)),
         ("", count(figures.applications), said(text.APPLICATIONS)),
         ("", count(figures.eligible), said(text.IN_THE_DRAW)),
         ("", count(won) if won else "—", said(text.DRAWN)),
-        ("fast", f"{seconds(figures.seconds)} <small>秒</small>", said(text.TOOK, days=figures.answer_days)),
     )
     cells = (f'<div class="fact {look}"><dt>{words}</dt><dd>{value}</dd></div>' for look, value, words in facts)
     return f'<dl class="facts">{"".join(cells)}</dl>'
@@ -109,7 +110,7 @@ def _findings(figures: RoundFigures) -> str:
     drawn = f'<dl class="cards">{cards}</dl>'
     if not figures.decided_by:
         return drawn
-    return f"{drawn}{_reasons(figures.decided_by, figures.smallest, text.NO_SINGLE_RULE, zh(text.NO_SINGLE_RULE))}"
+    return f"{drawn}{_reasons(figures.decided_by, figures.smallest, text.NO_SINGLE_RULE)}"
 
 
 # --- Verdicts -----------------------------------------------------------------------------------
@@ -123,10 +124,9 @@ def _verdict_blocks(figures: RoundFigures) -> Iterator[str]:
     marks = (f'<li><i class="{_look(verdict)}"></i>{said(words)}</li>' for verdict, words in text.VERDICT.items())
     yield f'<ul class="legend">{"".join(marks)}</ul>'
     for department in figures.departments:
-        rules = [rule for rule in figures.rules if rule.department == department.department]
+        rules = [_rule(rule, figures.smallest) for rule in figures.rules if rule.department == department.department]
         if rules:
-            yield f"<h3>{said(department.words)}</h3>"
-        yield from (_rule(rule, figures.smallest) for rule in rules)
+            yield f'<h3 class="department">{said(department.words)}</h3><div class="rules">{"".join(rules)}</div>'
     yield f'<p class="note">{said(text.SMALL, n=figures.smallest)}</p>'
 
 
@@ -144,24 +144,24 @@ def _rule(rule: RuleFigures, smallest: int) -> str:
     ]
     texts = [f"{words.zh} {told}" for words, told in zip(text.VERDICT.values(), shown, strict=True)]
     items = "".join(f"<li>{escape(words)} <b>{escape(told)}</b></li>" for words, told in (t.split(" ") for t in texts))
-    reasons = _reasons(rule.reasons, smallest, text.REASONS_OF, rule.words.zh) if rule.reasons else ""
+    reasons = _reasons(rule.reasons, smallest, text.REASONS, rule.words.zh) if rule.reasons else ""
     return (
-        f'<div class="rule"><h4>{said(rule.words)}</h4>{bar(slices, rule.words.zh + "：" + "，".join(texts))}'
-        f'<ul class="counts">{items}</ul>{reasons}</div>'
+        f'<div class="rule"><div><h4>{said(rule.words)}</h4>{bar(slices, rule.words.zh + "：" + "，".join(texts))}'
+        f'<ul class="counts">{items}</ul></div>{reasons}</div>'
     )
 
 
-def _reasons(reasons: tuple[ReasonCount, ...], smallest: int, caption: Words, rule: str) -> str:
+def _reasons(reasons: tuple[ReasonCount, ...], smallest: int, caption: Words, about: str = "") -> str:
     listed = sorted(reasons, key=lambda reason: (reason.verdict, -reason.count, reason.code))
     shown: list[str] = []
     for verdict in dict.fromkeys(reason.verdict for reason in listed):
         shown += published([reason.count for reason in listed if reason.verdict == verdict], smallest)
-    columns = ((text.REASON, False), (text.RESULT, False), (text.COUNT, True))
+    columns = ((text.REASON, False), (text.COUNT, True))
     rows = (
-        (said(one.words), f'<span class="tag t-{one.verdict}">{said(text.VERDICT[one.verdict])}</span>', escape(told))
+        (f'<span class="tag t-{one.verdict}">{said(text.VERDICT[one.verdict])}</span> {said(one.words)}', escape(told))
         for one, told in zip(listed, shown, strict=True)
     )
-    return table(caption, columns, rows, rule=rule)
+    return table(caption, columns, rows, about)
 
 
 # --- Times --------------------------------------------------------------------------------------
@@ -169,17 +169,11 @@ def _reasons(reasons: tuple[ReasonCount, ...], smallest: int, caption: Words, ru
 
 def _times(figures: RoundFigures) -> str:
     longest = max((one.seconds or 0.0 for one in figures.departments), default=0.0)
-    columns = (
-        (text.DEPARTMENT, False),
-        (text.SECONDS, True),
-        (text.KEYS, True),
-        (text.RULES, True),
-        (text.SNAPSHOT, False),
-    )
+    columns = ((text.DEPARTMENT, False), (text.SECONDS, True), (text.KEYS, True))
     took = seconds(figures.seconds)
     limit = said(text.LIMIT, days=figures.answer_days, due=figures.answer_due, seconds=took)
     rows = (_time_row(one, longest) for one in figures.departments)
-    return section("times", text.TIMES, [f"<p>{limit}</p>", table(text.TIMES, columns, rows)])
+    return section("times", text.TIMES, [f'<p class="lead">{limit}</p>', table(text.TIMES, columns, rows)])
 
 
 def _time_row(one: DepartmentFigures, longest: float) -> tuple[str, ...]:
@@ -187,8 +181,8 @@ def _time_row(one: DepartmentFigures, longest: float) -> tuple[str, ...]:
     described = zh(text.TOOK_SECONDS, department=one.words, seconds=took)
     drawn = bar([Slice(share(one.seconds or 0.0, longest), "met")], described)
     silent = f'<span class="tag t-unknown">{said(text.SILENT)}</span>' if one.silent else ""
-    snapshots = "<br>".join(escape(day) for day in one.snapshots) or "—"
-    return f"{said(one.words)}{drawn}{silent}", took, count(one.keys), str(one.rules), snapshots
+    less = said(text.SNAPSHOTS, rules=one.rules, days=", ".join(one.snapshots) or "—")
+    return f'{said(one.words)}{drawn}<span class="less">{less}</span>{silent}', took, count(one.keys)
 
 
 # --- Draw ---------------------------------------------------------------------------------------
@@ -205,10 +199,8 @@ def _draw(pool: PoolFigures, figures: RoundFigures) -> str:
     )
     facts = "".join(f'<dt>{said(words)}</dt><dd class="hash">{escape(value)}</dd>' for words, value in digests if value)
     content = (
-        f"<p>{said(text.POOL, **numbers)}</p>",
-        _ladder(pool, figures.smallest),
-        f'<dl class="what">{facts}</dl>',
-        _parties(pool, figures),
+        f'<p class="lead">{said(text.POOL, **numbers)}</p><div class="two"><dl class="what">{facts}</dl>',
+        f"<div>{_ladder(pool, figures.smallest)}{_parties(pool, figures)}</div></div>",
         _again(pool),
     )
     return section(f"draw-{pool.pool}", text.DRAW, content, pool=pool.words)
@@ -248,7 +240,7 @@ def _again(pool: PoolFigures) -> str:
     if not pool.seed:
         return ""
     command = f'<pre tabindex="0"><code>python3 verify_draw.py {escape(pool.pool)}</code></pre>'
-    return f"<h3>{said(text.AGAIN)}</h3><p>{said(text.HOW)}</p>{command}"
+    return f'<h3>{said(text.AGAIN)}</h3><p class="lead">{said(text.HOW)}</p>{command}'
 
 
 # --- Rights and foot ----------------------------------------------------------------------------

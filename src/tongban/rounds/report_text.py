@@ -51,12 +51,12 @@ VERDICT: Final = {
     "unknown": Words("待人工核实", "a person will check"),
     "not_asked": Words("未询问", "not asked"),
 }
-REASONS_OF: Final = Words("{rule}：不符合与待核实的原因", "reasons for not met and unknown")
+REASONS: Final = Words("不符合与待核实的原因", "reasons for not met and for a person's check")
 REASON: Final = Words("原因", "reason")
-RESULT: Final = Words("结果", "verdict")
 COUNT: Final = Words("份数", "applications")
 SMALL: Final = Words(
-    "为保护个人，小于 {n} 的数写作“<{n}”；能由总数推算出它的相邻数写作“*”。“未询问”是身份未能核对一致，没有再问其他部门。",
+    "为保护个人，小于 {n} 的数写作“<{n}”；能由总数推算出它的相邻数写作“*”。"
+    "“未询问”是身份未能核对一致，没有再问其他部门。",
     "To protect persons, counts below {n} are shown as “<{n}”, and a neighbouring count that would give one away as "
     "“*”. “Not asked”: identity was not confirmed, so no other department was asked.",
 )
@@ -66,13 +66,13 @@ SMALL: Final = Words(
 TIMES: Final = Words("各部门用时", "Time by department")
 LIMIT: Final = Words(
     "规定期限是 {days} 个工作日，到 {due} 止；各部门同时比对，全部答复共用 {seconds} 秒。",
-    "The rule allows {days} working days, until {due}; asked at the same time, all departments had answered after {seconds} s.",
+    "The rule allows {days} working days, until {due}; asked at the same time, all departments had answered after "
+    "{seconds} s.",
 )
 DEPARTMENT: Final = Words("部门", "department")
-RULES: Final = Words("规则", "rules")
 KEYS: Final = Words("比对人次", "keys asked")
 SECONDS: Final = Words("用时（秒）", "seconds")
-SNAPSHOT: Final = Words("登记数据日期", "snapshot date")
+SNAPSHOTS: Final = Words("{rules} 条规则，登记数据日期 {days}", "{rules} rules, data of {days}")
 SILENT: Final = Words("有未答复", "unanswered parts")
 TOOK_SECONDS: Final = Words("{department} 用时 {seconds} 秒", "{department}: {seconds} seconds")
 
@@ -102,8 +102,8 @@ OPENED: Final = {
 AGAIN: Final = Words("任何人都可以重摇一遍", "Anybody can draw again")
 HOW: Final = Words(
     "下载公布的文件夹，在任意一台装有 Python 的电脑上运行这个六十行的程序，再把它显示的两个摘要与日志核对。",
-    "Download the published folder, run the sixty-line program on any computer with Python, and compare the two digests "
-    "that it prints with the log.",
+    "Download the published folder, run the sixty-line program on any computer with Python, and compare the two "
+    "digests that it prints with the log.",
 )
 
 # --- Rights -------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ Everything that could be argued about later is fixed when the round is opened: t
 by value, the seed parties by name, and the two dates by which departments must have answered.
 """
 
+import hmac
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -148,6 +149,15 @@ def read_round(folder: RoundFolder) -> Round:
 def read_secret(folder: RoundFolder) -> bytes:
     """The key of this round's draw codes; it never leaves the department that runs the round."""
     return (folder.path / "round.key").read_bytes()
+
+
+def salted(secret: bytes, what: str, digest: str) -> str:
+    """A digest that may be published although what it stands for could be guessed: a few verdicts, a few re-checks.
+
+    Whoever must check it (a department, a court) is told the salt, HMAC-SHA-256(secret, "tongban/salt/1\n" what).
+    """
+    salt = hmac.digest(secret, f"tongban/salt/1\n{what}".encode(), "sha256")
+    return hmac.digest(salt, digest.encode(), "sha256").hex()
 
 
 def log_body(round: str, stage: str, digest: str, pool: str = "") -> dict[str, str]:

@@ -82,11 +82,9 @@ def verify(folder: RoundFolder, asked: Asking, *, silence_accepted_by: str = "")
         "applications": file_digest(folder.path / "applications.parquet"),
         **{f"answers {rule}": canonical.digest(_heard_json(heard)) for rule, heard in found.heard.items()},
     }
-    return folder.step(
-        Stage.VERIFIED,
-        inputs,
-        lambda place: _write_verdicts(place, asked, found, silence_accepted_by if silent else ""),
-    )
+    accepted = silence_accepted_by if silent else ""
+    counted = [one.id for one in _counted(folder)]
+    return folder.step(Stage.VERIFIED, inputs, lambda place: _write_verdicts(place, asked, found, accepted, counted))
 
 
 def _write_verdicts(place: Path, asked: Asking, found: Verdicts, accepted_by: str, counted: list[str]) -> None:
@@ -100,16 +98,23 @@ def _heard_json(heard: Heard) -> dict[str, Any]:
     return {
         "answers": heard.answers,
         "snapshots": [{"id": id, "date": day} for id, day in heard.snapshots],
+        "parts": [{"name": name, "keys": keys} for name, keys in heard.parts],
         "silent": list(heard.silent),
     }
 
 
 def read_heard(folder: RoundFolder) -> dict[str, Heard]:
     """What was heard for each rule. Raises OutOfOrder before "verified"."""
-    return {
-        rule: Heard(one["answers"], tuple((s["id"], s["date"]) for s in one["snapshots"]), tuple(one["silent"]))
-        for rule, one in _held(folder)["heard"].items()
-    }
+    return {rule: _heard_from_json(one) for rule, one in _held(folder)["heard"].items()}
+
+
+def _heard_from_json(value: Mapping[str, Any]) -> Heard:
+    return Heard(
+        answers=value["answers"],
+        snapshots=tuple((one["id"], one["date"]) for one in value["snapshots"]),
+        parts=tuple((one["name"], one["keys"]) for one in value["parts"]),
+        silent=tuple(value["silent"]),
+    )
 
 
 def _held(folder: RoundFolder) -> dict[str, Any]:

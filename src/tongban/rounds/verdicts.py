@@ -32,6 +32,7 @@ class Heard:
 
     answers: str  #: SHA-256 of the verdict bytes of its parts, in their order, as the department sent them
     snapshots: tuple[tuple[str, str], ...]  #: id and date of each register's snapshot, each once
+    parts: tuple[tuple[str, int], ...]  #: name of each part, and how many keys it asks about
     silent: tuple[str, ...]  #: names of the parts without an answer
 
 
@@ -142,7 +143,8 @@ def _fill(column: Bytes, asked: Sequence[Part], answer_of: AnswerOf) -> Heard:
         column[part.applications] = verdicts[part.rows]
         said.update(verdicts.tobytes())
         snapshots.add((about.snapshot, about.snapshot_date))
-    return Heard(said.hexdigest(), tuple(sorted(snapshots)), tuple(silent))
+    sizes = tuple((part.name, part.keys.num_rows) for part in asked)
+    return Heard(said.hexdigest(), tuple(sorted(snapshots)), sizes, tuple(silent))
 
 
 def corrected(columns: Mapping[str, Bytes], by: Mapping[str, Mapping[int, int]]) -> dict[str, Bytes]:

@@ -27,17 +27,17 @@ def number(seed: bytes, code: bytes, balls: int) -> bytes:  # each ball has its 
 def checks(bundle: str) -> collections.abc.Iterator[tuple[bool, str]]:
     pool, winners, text = (Path(bundle, name).read_bytes() for name in ("pool.csv", "winners.csv", "draw.json"))
     draw = json.loads(text)
-    plain = json.dumps(draw, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-    yield plain.encode() == text, f"draw.json is in its one form; its digest is {sha(text).hex()}"
-    freeze, reveals = draw["freeze"]["body"], draw["reveals"]
+    form = json.dumps(draw, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    yield form.encode() == text, f"draw.json is in its one form; its digest is {sha(text).hex()}"
+    freeze, reveals, files = draw["freeze"]["body"], draw["reveals"], draw["files"]
+    yield all(sha(Path(bundle, f).read_bytes()).hex() == files[f] for f in files), "the files are those of the draw"
     signed = "tongban/1 freeze\n" + json.dumps(freeze, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     yield sha(signed.encode()).hex() == draw["freeze_digest"], f"the freeze digest is {draw['freeze_digest']}"
     lines = pool.split(b"\n")
     well = lines.pop() == b"" and all(re.fullmatch(rb"[0-9a-f]{16},[1-9][0-9]{0,3}", line) for line in lines)
     codes = [(line[:16], int(line[17:])) for line in lines]
     yield well and all(a < b for (a, _), (b, _) in itertools.pairwise(codes)), "each code stands once, in order"
-    counts = len(codes), sum(balls for _, balls in codes)
-    yield counts == (freeze["codes"], freeze["balls"]), f"{counts[0]} codes with {counts[1]} balls, as frozen"
+    yield (len(codes), sum(b for _, b in codes)) == (freeze["codes"], freeze["balls"]), f"{len(codes)} codes, as frozen"
     root = tree_root(lines)
     yield root.hex() == freeze["pool_root"], f"the pool's root is {root.hex()}, as frozen"
     yield set(reveals) == set(freeze["commitments"]), f"all {len(reveals)} seed parties have revealed, nobody else"

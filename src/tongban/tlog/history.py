@@ -1,5 +1,6 @@
 """Every checkpoint a log has signed, in order, and the newest by itself."""
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -42,26 +43,31 @@ class History:
 
     def mend(self, note: bytes | None) -> None:
         """After a crash: cut a torn end of checkpoints.log, and publish `note` if the crash came before it."""
-        torn = self._tail()[1]
-        if torn:
-            with open(self._path, "r+b") as file:
-                file.truncate(self._path.stat().st_size - torn)
-                os.fsync(file.fileno())
+        self._cut(self._tail()[1])
         if note and note != self._published():
             write_durably(self._directory / _NEWEST, note)
 
     def add(self, note: bytes) -> None:
-        """Keep `note`, then publish it. Raises OSError; the files then hold what they held before."""
+        """Keep `note`, then publish it. Raises OSError; it may be kept then, and may be added again."""
+        notes, torn = self._tail()
+        self._cut(torn)
+        if notes[-1:] != [note]:
+            self._keep(note)
+        write_durably(self._directory / _NEWEST, note)
+
+    def _keep(self, note: bytes) -> None:
+        data = note + b"\n"
         with open(self._path, "ab", buffering=0) as file:
-            before = file.tell()
-            try:
-                if file.write(note + b"\n") != len(note) + 1:
-                    raise OSError("no room for a checkpoint")
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, "no room for a checkpoint")
+            os.fsync(file.fileno())
+
+    def _cut(self, torn: int) -> None:
+        """Remove `torn` bytes of a note that was not kept as a whole."""
+        if torn:
+            with open(self._path, "r+b") as file:
+                file.truncate(self._path.stat().st_size - torn)
                 os.fsync(file.fileno())
-                write_durably(self._directory / _NEWEST, note)
-            except OSError:
-                file.truncate(before)
-                raise
 
     def _published(self) -> bytes:
         try:

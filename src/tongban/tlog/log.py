@@ -55,10 +55,9 @@ class Log:
     def create(
         cls, directory: Path, origin: str, key: SigningKey, clock: Clock, *, random: Random = os.urandom
     ) -> "Log":
-        """Begin a log in a new or empty folder. Raises LogExists."""
-        sign(
-            Checkpoint(origin, 0, EMPTY), key
-        )  # an origin that cannot be signed is refused before anything is laid out
+        """Begin a log in a new or empty folder. Raises LogExists, CheckpointInvalid."""
+        # An origin that could never be signed is refused before anything is laid out.
+        sign(Checkpoint(origin, 0, EMPTY), key)
         folder.make(directory, origin, stamp(clock.seconds()), random(32))
         return cls.open(directory, origin, key, clock, random=random)
 

@@ -31,18 +31,12 @@ class SqliteRegister:
     def __init__(self, name: str, path: str) -> None:
         self.name = name
         try:
-            engine = sqlalchemy.create_engine(
-                "sqlite://",
-                creator=lambda: sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False),
-                poolclass=sqlalchemy.StaticPool,
-            )
-            self._pool = engine.raw_connection()
-            self.connection: sqlite3.Connection = self._pool.driver_connection  # type: ignore[assignment]
+            self.connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
             self.connection.isolation_level = None
             self.connection.execute("PRAGMA query_only=ON")
             self.connection.execute("PRAGMA mmap_size=1073741824")
             self.connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-        except (sqlite3.Error, sqlalchemy.exc.SQLAlchemyError) as error:
+        except sqlite3.Error as error:
             raise RegisterUnavailable(register=name, what=type(error).__name__) from None
 
     def point(self, select: str) -> PointQuery:

@@ -1,0 +1,114 @@
+"""`./tongban node init|check|refresh|run DIR`: a department's own node."""
+
+import argparse
+import asyncio
+import logging
+import os
+from datetime import date
+from pathlib import Path
+
+from tongban.cli import console
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="init|check|refresh|run")
+    init = verbs.add_parser(
+        "init", help="lay out a node's folder", epilog="example:\n  ./tongban node init DIR --id tax-1 --member CODE"
+    )
+    init.add_argument("folder", type=Path, metavar="DIR")
+    init.add_argument("--id", required=True, help="the node's name in the directory")
+    init.add_argument("--member", required=True, help="the department's unified social credit code")
+    init.add_argument("--root", default="", help="digest of the city's first root")
+    check = verbs.add_parser(
+        "check", help="say what would keep a node from answering", epilog="example:\n  ./tongban node check DIR"
+    )
+    check.add_argument("folder", type=Path, metavar="DIR")
+    refresh = verbs.add_parser(
+        "refresh",
+        help="read the registers into facts, while calls go on",
+        epilog="example:\n  ./tongban node refresh DIR --as-of 2014-06-09",
+    )
+    refresh.add_argument("folder", type=Path, metavar="DIR")
+    refresh.add_argument("--as-of", type=date.fromisoformat, help="day the registers stand for; today if left out")
+    refresh.add_argument("--resource", help="only this one")
+    run_ = verbs.add_parser("run", help="answer calls until stopped", epilog="example:\n  ./tongban node run DIR")
+    run_.add_argument("folder", type=Path, metavar="DIR")
+    run_.add_argument("--with-parent", action="store_true", help="end when the process that started it ends")
+
+
+def run(args: argparse.Namespace) -> int:
+    verbs = {"init": _init, "check": _check, "refresh": _refresh, "run": _run}
+    return verbs[args.verb](args)
+
+
+def pass_phrase() -> str | None:
+    """Pass phrase of sealed keys, from the environment: never from the command line, which others can see."""
+    return os.environ.get("TONGBAN_PASS_PHRASE")
+
+
+def _init(args: argparse.Namespace) -> int:
+    from tongban.node import setup
+
+    setup.init(args.folder, args.id, args.member, args.root, os.getuid(), pass_phrase())
+    if args.json:
+        console.emit({"folder": str(args.folder), "node": args.id})
+    else:
+        console.say(f"Node {args.id} is laid out in {args.folder}. Next: fill in node.toml, then ./tongban node check.")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from tongban.node import setup
+
+    found = list(setup.check(args.folder, pass_phrase()))
+    for one in found:
+        if args.json:
+            console.emit({"where": one.where, "holds": one.holds, "what": one.what, "remedy": one.remedy})
+        else:
+            console.say(f"{'✓' if one.holds else '✗'} {one.where}{': ' + one.what if one.what else ''}")
+            if one.remedy and not one.holds:
+                console.say(f"  {one.remedy}")
+    return 0 if all(one.holds for one in found) else 1
+
+
+def _refresh(args: argparse.Namespace) -> int:
+    from tongban.kit.clock import MachineClock
+    from tongban.node import config as configs
+    from tongban.node import setup
+    from tongban.node.door import NoDirectory
+    from tongban.node.source import DirectorySource
+
+    config = configs.read(args.folder)
+    source = DirectorySource(config.directory, args.folder / "directory.json", config.directory_root, MachineClock())
+    source.load_kept()
+    asyncio.run(source.pull())
+    if source.current is None:
+        raise NoDirectory()
+    for snapshot in setup.refresh(config, source.current, args.as_of or date.today(), args.resource):
+        said = {"resource": snapshot.resource, "snapshot": snapshot.id, "rows": dict(snapshot.rows)}
+        if args.json:
+            console.emit({**said, "rejected": snapshot.rejected, "doubts": snapshot.doubts})
+        else:
+            rows = sum(snapshot.rows.values())
+            console.say(
+                f"{snapshot.resource}: {rows:,} keys, {snapshot.rejected:,} rows rejected, snapshot {snapshot.id}"
+            )
+    return 0
+
+
+def _run(args: argparse.Namespace) -> int:
+    from tongban.node import config as configs
+    from tongban.node import program
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    if args.with_parent:
+        program.die_with_parent()
+    config = configs.read(args.folder)
+    program.refuse_unsafe(config, pass_phrase())
+
+    def ready(port: int) -> None:
+        program.write_address(args.folder, port)
+        console.say(f"node {config.id} answers on {config.host}:{port}")
+
+    program.run(config, ready=ready, pass_phrase=pass_phrase())
+    return 0

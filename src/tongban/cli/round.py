@@ -1,0 +1,139 @@
+"""`./tongban round new|verify|status|decide|recheck|look|freeze|draw|publish`: a round, step by step.
+
+Each step can be run again: what is done stays, what is missing is made up for.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tongban.cli import console
+from tongban.kit.errors import Refused
+
+_ID = "id of the round; the newest if left out"
+_VERBS = {
+    "new": ("open a round over the application list", "./tongban round new 2014-3"),
+    "verify": ("ask all departments at the same time; ask again those that stayed silent", "./tongban round verify"),
+    "status": ("say how far the round is, and which department has answered what", "./tongban round status --json"),
+    "decide": ("find what the verdicts come to for every application", "./tongban round decide"),
+    "recheck": (
+        "open or answer a re-check (复核) of one finding",
+        "./tongban round recheck --application CODE --document NUMBER --rule no_vehicle --official PS-0012"
+        " --because '车辆已于三月过户'",
+    ),
+    "look": ("one applicant's own reasons", "./tongban round look --application CODE --document NUMBER"),
+    "freeze": ("fix the pools and commit to them in the log", "./tongban round freeze"),
+    "draw": ("open the seed and draw", "./tongban round draw"),
+    "publish": (
+        "put report and bundles together after a second person's review",
+        "./tongban round publish --reviewer T-0002",
+    ),
+}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="|".join(_VERBS))
+    made = {}
+    for verb, (purpose, example) in _VERBS.items():
+        one = made[verb] = verbs.add_parser(verb, help=purpose, description=purpose, epilog=f"example:\n  {example}")
+        one.add_argument("round", nargs="?", metavar="ROUND", help=_ID)
+        one.add_argument("--city", type=Path, metavar="DIR", help="folder of the city; var/small if left out")
+        one.add_argument("--operator", default="T-0001", help="staff number of the person who acts")
+    made["verify"].add_argument("--department", action="append", default=[], help="ask only this one (repeatable)")
+    made["verify"].add_argument("--accept-silence", metavar="STAFF", default="", help="go on without the silent ones")
+    for verb in ("recheck", "look"):
+        made[verb].add_argument("--application", required=True, help="application code")
+        made[verb].add_argument("--document", required=True, help="document number it was handed in with")
+    recheck = made["recheck"]
+    recheck.add_argument("--rule", required=True, help="rule that is disputed")
+    recheck.add_argument("--official", required=True, help="staff number of the named official at the source")
+    recheck.add_argument("--because", default="", help="what the applicant says")
+    recheck.add_argument("--answer", choices=("met", "not_met", "unknown"), help="the official's answer")
+    recheck.add_argument("--reason", default="", help="reason code of the answer")
+    recheck.add_argument("--explained", default="", help="what the official found")
+    made["freeze"].add_argument("--leave-open", action="store_true", help="freeze although re-checks are still open")
+    made["publish"].add_argument("--reviewer", default="T-0002", help="staff number of the second person")
+
+
+def run(args: argparse.Namespace) -> int:
+    from tongban.cli import round_steps
+    from tongban.cli.city import default_folder, open_city
+
+    city = open_city(args.city or default_folder())
+    steps = round_steps.Steps(city, args.operator)
+    began = time.monotonic()
+    said = getattr(_Verbs(steps, args), args.verb)()
+    if isinstance(said, Refused):
+        return _no(said, args.json)
+    said.setdefault("seconds", round(time.monotonic() - began, 3))
+    if args.json:
+        console.emit(said)
+    else:
+        _show(said)
+    return int(said.get("exit", 0))
+
+
+class _Verbs:
+    """One method a verb: what is to be said, or why not."""
+
+    def __init__(self, steps: Any, args: argparse.Namespace) -> None:
+        self.steps, self.args = steps, args
+
+    def new(self) -> Any:
+        return asyncio.run(self.steps.new(self.args.round))
+
+    def verify(self) -> Any:
+        from tongban.cli.board import Board
+
+        with Board(self.args.json) as board:
+            only = frozenset(self.args.department)
+            work = self.steps.verify(self.args.round, board.tell, only, self.args.accept_silence)
+            return asyncio.run(work)
+
+    def status(self) -> Any:
+        return self.steps.status(self.args.round)
+
+    def decide(self) -> Any:
+        return self.steps.decide(self.args.round)
+
+    def recheck(self) -> Any:
+        a = self.args
+        who = (a.application, a.document, a.rule, a.official)
+        if a.answer:
+            return self.steps.answer_recheck(a.round, *who, a.answer, a.reason, a.explained, date.today())
+        return self.steps.open_recheck(a.round, *who, a.because, date.today())
+
+    def look(self) -> Any:
+        return self.steps.look(self.args.round, self.args.application, self.args.document)
+
+    def freeze(self) -> Any:
+        return asyncio.run(self.steps.freeze(self.args.round, self.args.leave_open))
+
+    def draw(self) -> Any:
+        return asyncio.run(self.steps.draw(self.args.round))
+
+    def publish(self) -> Any:
+        return self.steps.publish(self.args.round, self.args.reviewer, date.today())
+
+
+def _no(refused: Refused, as_json: bool) -> int:
+    if as_json:
+        console.emit({"code": refused.code, "said": refused.reason})
+    else:
+        console.note(f"{refused.reason} ({refused.code})")
+    return 1
+
+
+def _show(said: dict[str, Any]) -> None:
+    tables = said.pop("tables", [])
+    said.pop("exit", None)
+    for name, value in said.items():
+        shown = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+        console.say(f"{name.replace('_', ' '):>18}  {shown}")
+    for columns, rows in tables:
+        console.say()
+        console.table(columns, rows, right=range(1, len(columns)))

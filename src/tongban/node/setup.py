@@ -1,0 +1,211 @@
+"""Making a node's folder, looking it over, and reading its registers into facts."""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tongban.catalogue.grading import Mask
+from tongban.exchange.directory import Directory
+from tongban.kit.clock import MachineClock
+from tongban.kit.errors import Invalid, TongbanError, Unavailable
+from tongban.kit.keys import new_key
+from tongban.node import config as configs
+from tongban.node import facts
+from tongban.node.adapters.register import Register
+from tongban.node.config import NodeConfig, ResourceConfig
+from tongban.node.facts import Snapshot
+from tongban.node.program import online_key, open_registers, origin_of
+from tongban.node.source import DirectorySource
+from tongban.node.store import FactStore
+from tongban.rules.facts import FactTable, read_table
+from tongban.tlog.log import Log
+
+SAMPLE = """# One department's node. Paths are relative to this folder. See docs/howto/node.md.
+[node]
+id = "{id}"
+member = "{member}"
+host = "127.0.0.1"
+port = 0
+# A file or an address from which the signed directory is pulled, and the digest of the city's first root.
+directory = "directory-source.json"
+directory_root = "{root}"
+
+[door]
+socket = "door.sock"
+
+[[door.system]]
+name = "department systems"
+uid = {uid}
+grants = ["*"]
+operators = ["*"]
+
+# A register is a SQLAlchemy URL, a Parquet file or a CSV file, opened read-only:
+#
+# [register.permits]
+# url = "sqlite:///permits.db"
+#
+# A resource is one reviewed SELECT over it, with :key for the person:
+#
+# [resource."department/permits"]
+# register = "permits"
+# point = "SELECT status, valid_until FROM permits WHERE id_number = :key"
+# fields = ["status", "valid_until"]
+#
+# [resource."department/permits".facts]
+# number = "id_number"
+# domain = "citizen"
+#
+# [[resource."department/permits".facts.source]]
+# rows = "SELECT id_number, status, valid_until FROM permits"
+# columns = ["status code 有效|注销", "valid_until date"]
+"""
+
+
+class FolderTaken(Invalid):
+    code = "node.folder_taken"
+    message = "{folder} already holds a node."
+    remedy = "Name an empty folder; keys and logs are never overwritten."
+
+
+class NoTable(Unavailable):
+    code = "node.no_fact_table"
+    message = "The directory here lists no rule over {resource}, so its fact table is not defined."
+    remedy = "Approve a rule over the resource and publish the directory, then refresh again."
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `what` is empty when it holds."""
+
+    where: str
+    holds: bool
+    what: str
+    remedy: str = ""
+
+
+# --- init -----------------------------------------------------------------------------------------
+
+
+def init(folder: Path, id: str, member: str, root: str, uid: int, pass_phrase: str | None = None) -> None:
+    """Lay out a node: node.toml unless there is one, two keys, an empty log. Raises FolderTaken."""
+    if (folder / "keys").exists() or (folder / "log").exists():
+        raise FolderTaken(folder=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "node.toml"
+    if not file.exists():
+        file.write_text(SAMPLE.format(id=id, member=member, root=root or "0" * 64, uid=uid))
+    for role in ("online", "ticket"):
+        new_key(f"{member}.{role}.{1 + secrets.randbelow(999_999)}").write(
+            folder / "keys" / f"{role}.json", pass_phrase
+        )
+    config = configs.read(folder)
+    Log.create(folder / "log", origin_of(config), online_key(config, pass_phrase), MachineClock()).close()
+
+
+# --- check ----------------------------------------------------------------------------------------
+
+
+def check(folder: Path, pass_phrase: str | None = None) -> Iterator[Finding]:
+    """Look a node over, without touching its log or answering anybody."""
+    try:
+        config = configs.read(folder)
+    except TongbanError as error:
+        yield _failed("node.toml", error)
+        return
+    yield Finding("node.toml", True, "")
+    yield _tried("keys", lambda: online_key(config, pass_phrase))
+    if config.mode == "production" and pass_phrase is None:
+        yield Finding("keys", False, "production mode needs sealed keys", "Make the keys with a pass phrase.")
+    yield from _check_registers(config)
+    yield from _check_directory(config)
+
+
+def _check_registers(config: NodeConfig) -> Iterator[Finding]:
+    registers = open_registers(config)
+    for resource in config.resources.values():
+        yield _tried(f"resource {resource.id}", partial(_look, resource, registers))
+    for register in registers.values():
+        register.close()
+
+
+def _look(resource: ResourceConfig, registers: Mapping[str, Register]) -> None:
+    if resource.point:
+        columns = registers[resource.register].point(resource.point).columns
+        if missing := [name for name in resource.fields if name not in columns]:
+            raise Disagrees(resource=resource.id, what=f"its SELECT gives no {', '.join(missing)}")
+    for name, mask in resource.masks.items():
+        if name not in resource.fields or mask not in Mask.__members__.values():
+            raise Disagrees(resource=resource.id, what=f"mask {mask!r} of {name!r} is no mask, or no field of it")
+
+
+class Disagrees(Invalid):
+    code = "node.resource_disagrees"
+    message = "Resource {resource} does not agree with itself: {what}."
+    remedy = "Correct point, fields or masks in node.toml."
+
+
+def _check_directory(config: NodeConfig) -> Iterator[Finding]:
+    source = DirectorySource(config.directory, config.folder / "directory.json", config.directory_root, MachineClock())
+    try:
+        source.load_kept()
+    except OSError as error:
+        yield Finding("directory", False, type(error).__name__, "Check the folder's permissions.")
+        return
+    if source.current is None:
+        why = source.refused.reason if source.refused else "none was pulled yet"
+        yield Finding("directory", False, why, "Run the node once, or check directory and directory_root.")
+        return
+    yield Finding("directory", True, "")
+    yield from _check_listed(config, source.current)
+
+
+def _check_listed(config: NodeConfig, directory: Directory) -> Iterator[Finding]:
+    if config.id not in directory.nodes:
+        yield Finding("directory", False, "it does not list this node", "Ask the bureau to list it.")
+    for rule in directory.rules.values():
+        if rule.node == config.id and rule.resource not in config.resources:
+            yield Finding(f"rule {rule.id}", False, f"it asks {rule.resource}, which node.toml does not serve", "")
+
+
+def _tried(where: str, act: Callable[[], Any]) -> Finding:
+    try:
+        act()
+    except TongbanError as error:
+        return _failed(where, error)
+    return Finding(where, True, "")
+
+
+def _failed(where: str, error: TongbanError) -> Finding:
+    return Finding(where, False, error.said(), error.advice())
+
+
+# --- refresh --------------------------------------------------------------------------------------
+
+
+def refresh(config: NodeConfig, directory: Directory, day: date, only: str | None = None) -> Iterator[Snapshot]:
+    """Read the registers and publish new facts, resource by resource; calls go on meanwhile.
+
+    Raises RegisterUnavailable, RegisterChanged, FactsInvalid, NoTable; facts published before stay.
+    """
+    registers = open_registers(config)
+    store = FactStore(config.folder / "facts")
+    try:
+        for resource in config.resources.values():
+            if resource.facts is not None and only in (None, resource.id):
+                table = fact_table(directory, resource.id)
+                yield facts.build(resource.id, resource.facts, table, registers, day, store.place(resource.id))
+    finally:
+        for register in registers.values():
+            register.close()
+
+
+def fact_table(directory: Directory, resource: str) -> FactTable:
+    """The fact table that the rules over `resource` are written for. Raises NoTable."""
+    for rule in directory.rules.values():
+        if rule.resource == resource:
+            return read_table(rule.facts)
+    raise NoTable(resource=resource)

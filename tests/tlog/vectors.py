@@ -1,0 +1,130 @@
+"""The vectors at the end of docs/reference/log.md, made from the code; test_vectors holds the page against them.
+
+Write them again after a change that was meant:  python -m tests.tlog.vectors
+"""
+
+import hashlib
+from pathlib import Path
+
+from tongban.kit import canonical
+from tongban.kit.keys import SigningKey
+from tongban.tlog.checkpoint import Checkpoint, key_hash, sign, verifier_key
+from tongban.tlog.entry import frame, make
+from tongban.tlog.persons import person_leaf, persons_root
+from tongban.tlog.pseudonym import pseudonym
+from tongban.tlog.tree import Tree, leaf_hash
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "log.md"
+HEADING = "## 10. Vectors\n"
+
+SALT = bytes(range(32))
+SUBJECT_KEY = bytes(range(32, 64))
+BATCH_SALT = bytes(range(64, 96))
+SEED = hashlib.sha256(b"tongban/vector").digest()
+ORIGIN = "11990100TB000001XB/civil-affairs"
+RECORD = {"status": 200, "at": "2014-06-09T04:00:00Z", "purpose": "小客车指标摇号", "fields": ["status"]}
+KEYS = hashlib.sha256(b"key column").hexdigest()
+PERSONS = [("citizen", "990101197908159023", 0x40), ("citizen", "990101198002299016", 0x85)]
+
+
+def tree() -> str:
+    grown, rows = Tree(), []
+    for size in range(8):
+        rows.append(f"| {size} | `{grown.root().hex()}` |")
+        grown.append(leaf_hash(f"leaf {size}".encode()))
+    table = "\n".join(rows)
+    inclusion = "\n".join(node.hex() for node in grown.inclusion_proof(4, 7))
+    consistency = "\n".join(node.hex() for node in grown.consistency_proof(3, 7))
+    return f"""**Tree.** The leaves are the texts `leaf 0`, `leaf 1`, ….
+
+| leaves | root |
+| --- | --- |
+{table}
+
+Inclusion proof of index 4 at size 7:
+
+```
+{inclusion}
+```
+
+Consistency proof from size 3 to size 7:
+
+```
+{consistency}
+```
+"""
+
+
+def entry() -> str:
+    leaf, salted = make({"kind": "call", "n": 1}, RECORD, SALT)
+    batch, _ = make({"kind": "batch", "n": 2}, RECORD | {"keys": KEYS}, SALT)
+    public, _ = make({"kind": "directory", "body": {"version": 7, "digest": KEYS}}, None, b"")
+    return f"""**Entry.** Salt: the bytes 0x00 to 0x1f. Record, leaf and leaf hash of a `call`:
+
+```
+{canonical.encode(RECORD).decode()}
+{leaf.decode()}
+{leaf_hash(leaf).hex()}
+```
+
+A `batch` whose record also has `"keys":"{KEYS}"`, and a `directory`:
+
+```
+{batch.decode()}
+{public.decode()}
+```
+
+Frame of that `call` with the sealed bytes `sealed`, hexadecimal:
+
+```
+{_lines(frame(leaf, salted, b"sealed").hex())}
+```
+"""
+
+
+def persons() -> str:
+    named = [(pseudonym(SUBJECT_KEY, domain, key), verdict) for domain, key, verdict in PERSONS]
+    rows = "\n".join(
+        f"| `{key}` | `{name}` | 0x{verdict:02x} | `{person_leaf(BATCH_SALT, name, verdict).hex()}` |"
+        for (_, key, _), (name, verdict) in zip(PERSONS, named, strict=True)
+    )
+    return f"""**Persons.** Subject key: the bytes 0x20 to 0x3f. Batch salt: the bytes 0x40 to 0x5f. Domain `citizen`.
+
+| key | pseudonym | verdict byte | leaf |
+| --- | --- | --- | --- |
+{rows}
+
+Root of the two: `{persons_root(BATCH_SALT, named).hex()}`
+"""
+
+
+def checkpoint() -> str:
+    key = SigningKey("vector", SEED)
+    note = sign(Checkpoint(ORIGIN, 7, bytes(range(32))), key)
+    return f"""**Checkpoint.** Seed of the Ed25519 key: SHA-256 of `tongban/vector`.
+Public key, key hash, and the key as C2SP tools take it:
+
+```
+{key.public.public.hex()}
+{key_hash(ORIGIN, key.public).hex()}
+{verifier_key(ORIGIN, key.public)}
+```
+
+Size 7, root the bytes 0x00 to 0x1f:
+
+```
+{note.decode()}```
+"""
+
+
+def section() -> str:
+    return "\n".join((HEADING, tree(), entry(), persons(), checkpoint()))
+
+
+def _lines(text: str) -> str:
+    return "\n".join(text[at : at + 96] for at in range(0, len(text), 96))
+
+
+if __name__ == "__main__":
+    before = PAGE.read_text(encoding="utf-8").partition(HEADING)[0].rstrip("\n")
+    PAGE.write_text(f"{before}\n\n{section()}", encoding="utf-8")
