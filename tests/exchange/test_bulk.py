@@ -259,6 +259,16 @@ def test_a_bomb_is_refused_without_being_unpacked(monkeypatch):
     assert code(read_keys(raw, "citizen", {"name": "text"}, Limits(unpacked_bytes=1024 * 1024))) == "too_large"
 
 
+def test_a_negative_size_does_not_pay_for_a_bomb(monkeypatch):
+    text = pa.array(["a" * (64 * 1024 * 1024)])
+    raw = stream(required(pa.table({"k": [1], "name": text})))
+    monkeypatch.setattr(pa.ipc, "read_record_batch", lambda *_: pytest.fail("it was unpacked"))
+    # The offsets of the one text are the only other buffer of eight bytes; both sizes are told negative.
+    lied = raw.replace(struct.pack("<q", 8), struct.pack("<q", -(2**40)))
+    lied = lied.replace(struct.pack("<q", -1), struct.pack("<q", -(2**40)))
+    assert isinstance(read_keys(lied, "citizen", {"name": "text"}, Limits(unpacked_bytes=1024 * 1024)), Refused)
+
+
 def test_a_lie_about_the_unpacked_size_is_found():
     raw = write_keys(a_table(range(1000)))
     at = raw.index(struct.pack("<q", 8000))

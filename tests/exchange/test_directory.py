@@ -13,6 +13,7 @@ from tests.exchange.city import (
     FIRST_ROOT,
     LOG_KEY,
     MEMBER_ROOTS,
+    ORIGIN,
     PIN,
     ROOT_KEYS,
     TIMESTAMP_KEY,
@@ -187,11 +188,19 @@ def test_a_node_that_was_away_for_several_roots_walks_them_all():
         ([ROOT_KEYS[1]], "exchange.root_unsigned"),  # one old key, one new
         ([SECOND_KEYS[2], a_key("city", "root", 5)], "exchange.root_unsigned"),  # none of the old
         ([ROOT_KEYS[0], ROOT_KEYS[1]], "exchange.root_unsigned"),  # enough of the old, one of its own
+        ([ROOT_KEYS[1], SECOND_KEYS[2]], "exchange.root_unsigned"),  # one of the old, enough of its own
     ],
 )
 def test_a_new_root_needs_enough_keys_of_both(signers, expected):
     raw = Hub(roots=[FIRST_ROOT, second_root(*signers)]).publish(the_entries())
     assert code(first(raw)) == expected
+
+
+def test_a_root_on_the_way_needs_its_own_keys_too():
+    unwilling = second_root(ROOT_KEYS[0], ROOT_KEYS[1])
+    third = a_root(*SECOND_KEYS[:2], version=3, keys=public(*SECOND_KEYS))
+    raw = Hub(roots=[FIRST_ROOT, unwilling, third]).publish(the_entries())
+    assert code(first(raw)) == "exchange.root_unsigned"
 
 
 def test_a_root_does_not_go_back():
@@ -318,8 +327,13 @@ def test_a_log_of_another_name_is_not_the_hub_s():
     head = hub.head(the_entries())
     log = hub.log(head, origin=f"{TAX}/hub")
     assert code(first(published(the_entries(), head, log))) == "exchange.directory_unlogged"
-    log["origin"] = "11990100TB00000446/hub"
+    log["origin"] = ORIGIN
     assert code(first(published(the_entries(), head, log))) == "exchange.directory_unlogged"
+    good = hub.log(head)
+    assert isinstance(first(published(the_entries(), head, good)), Directory)
+    assert (
+        code(first(published(the_entries(), head, {**good, "origin": f"{TAX}/hub"}))) == "exchange.directory_unlogged"
+    )
 
 
 @pytest.mark.parametrize(

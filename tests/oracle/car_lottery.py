@@ -137,7 +137,7 @@ def doubles_and_conflicts(applications: list[Application]) -> dict[str, tuple[st
     for a in applications:
         if a.subject is not None and a.fits:
             by_subject[a.subject].append(a)
-    settled = {}
+    settled: dict[str, tuple[str, str]] = {}
     for same in by_subject.values():
         if len({a.applicant for a in same}) > 1:
             settled |= {a.application: CONFLICT for a in same}

@@ -149,11 +149,9 @@ def read(folder: Path, register: Register, subjects: set[Key]) -> Facts | None:
     facts = Facts()
     kept: dict[Key, list[Row]] = defaultdict(list)
     for raw in raw_rows:
-        number, domain = raw[register.number], domain_of(raw, register)
-        owner = key(domain, number)
+        owner = key(domain_of(raw, register), raw[register.number])
         if owner is None:
-            for possible in register.asked_by if domain is None else (domain,):
-                facts.doubtful |= meant(possible, number, subjects)
+            facts.doubtful |= meant(raw, register, subjects)
         elif owner in subjects:
             row = parsed(raw, register)
             if row is None:
@@ -169,10 +167,7 @@ def raw_rows_of(directory: Path, at: date, subjects: set[Key]) -> Iterator[tuple
     """Every raw row that is, or may be meant to be, about one of the subjects, with the name of its register."""
     for register in REGISTERS:
         for raw in open_rows(directory / node_of(register, at), register) or ():
-            domain, number = domain_of(raw, register), raw[register.number]
-            if any(
-                meant(possible, number, subjects) for possible in (register.asked_by if domain is None else (domain,))
-            ):
+            if meant(raw, register, subjects):
                 yield register.name, raw
 
 
@@ -181,16 +176,20 @@ def domain_of(raw: Mapping[str, object], register: Register) -> str | None:
     return register.domain or DOMAINS.get(text(raw["document_type"]) or "")
 
 
-def meant(domain: str, raw: object, subjects: set[Key]) -> set[Key]:
-    """The subjects a rejected row may be about, if its number is one of `domain`.
+def meant(raw: Mapping[str, object], register: Register, subjects: set[Key]) -> set[Key]:
+    """The subjects a row may be about; by any document the register is asked by when the row does not say which."""
+    domain, number = domain_of(raw, register), raw[register.number]
+    possible = register.asked_by if domain is None else (domain,)
+    return {subject for one in possible for subject in possible_keys(one, number)} & subjects
 
-    That is the number itself, or for a bad citizen number all within one slip of it. Subjects are good, so that of
-    the many texts near a bad number only the good ones can be among them.
-    """
+
+def possible_keys(domain: str, raw: object) -> Iterator[Key]:
+    """The number itself if good; all texts within one slip of a bad citizen number, most of them not good either."""
     good, number = key(domain, raw), identifier(domain, raw)
     if good is not None:
-        return {good} & subjects
-    return {("citizen", one) for one in near(number)} & subjects if number and domain == "citizen" else set()
+        yield good
+    elif domain == "citizen" and number is not None:
+        yield from ((domain, one) for one in near(number))
 
 
 def parsed(raw: Mapping[str, object], register: Register) -> Row | None:

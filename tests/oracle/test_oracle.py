@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.oracle.mini import ME, OTHER, OTHER_UNIT, PASSPORT, World, assert_found, insured
+from tests.oracle.car_lottery import is_stale
+from tests.oracle.mini import IN_2014, IN_2026, ME, OTHER, OTHER_UNIT, PASSPORT, World, assert_found, insured
 
 # Kinds ------------------------------------------------------------------------------------------------------------
 
 CAR = ["driving_licence", "no_vehicle", "no_scrap_due_vehicle"]
 ASKED = {
     "resident": ["identity", "household_here", *CAR],
-    "foreign": ["lodging_registration", *CAR],
+    "foreign": ["lodging_registration", "foreign_driving_licence", *CAR[1:]],
     "work_permit": ["identity", "work_residence_permit", *CAR],
     "residence_permit": [
         "identity",
@@ -38,6 +39,17 @@ def test_an_unknown_kind_goes_to_a_person(town: World, kind: str | None) -> None
     town.apply(kind)
     finding = town.finding()
     assert (finding.status, finding.reason, finding.verdicts) == ("needs_person", "no_applicable_rule", {})
+
+
+@pytest.mark.parametrize("typed", [" resident", "\u3000resident ", "ｒｅｓｉｄｅｎｔ"])
+def test_a_kind_is_read_after_nfkc_and_trimming(town: World, typed: str) -> None:
+    town.apply(typed)
+    assert town.finding().status == "eligible"
+
+
+def test_a_military_line_is_set_aside_however_it_is_typed(town: World) -> None:
+    town.apply("\u3000ｍｉｌｉｔａｒｙ")
+    assert town.findings() == {}
 
 
 def test_military_applications_are_set_aside_and_do_not_count_as_doubles(town: World) -> None:
@@ -123,39 +135,67 @@ def test_a_department_that_did_not_answer_refuses_nobody(town: World, kind: str,
     assert_found(town.finding(), rule, "unknown no_answer")
 
 
+FOREVER = 10_000
+
+
+@pytest.mark.parametrize(
+    ("rule", "most_before", "most_after"),
+    [
+        ("identity", 40, 40),
+        ("no_vehicle", 40, 40),
+        ("organisation_code", 40, 40),
+        ("social_insurance_60_months", 8, FOREVER),
+        ("income_tax_five_years", 158, FOREVER),
+        ("vat_of_the_year", 158, FOREVER),
+    ],
+)
+@pytest.mark.parametrize("at", [IN_2014, IN_2026])
+def test_a_snapshot_is_stale_one_day_beyond_the_limit_of_its_rule(
+    at: date, rule: str, most_before: int, most_after: int
+) -> None:
+    assert not is_stale(rule, at, at - timedelta(days=most_before))
+    assert is_stale(rule, at, at - timedelta(days=most_before + 1))
+    assert not is_stale(rule, at, at + timedelta(days=most_after))
+    assert is_stale(rule, at, at + timedelta(days=most_after + 1)) == (most_after < FOREVER)
+
+
+def test_the_limits_of_2014_are_the_end_of_the_months_and_of_the_years() -> None:
+    assert not is_stale("social_insurance_60_months", IN_2014, date(2014, 5, 31))
+    assert is_stale("social_insurance_60_months", IN_2014, date(2014, 5, 30))
+    assert not is_stale("income_tax_five_years", IN_2014, date(2014, 1, 1))
+    assert is_stale("income_tax_five_years", IN_2014, date(2013, 12, 31))
+
+
 @pytest.mark.parametrize(
     ("read_on", "rule", "expected"),
     [
-        (date(2014, 5, 31), "social_insurance_60_months", "met"),
         (date(2014, 5, 30), "social_insurance_60_months", "unknown stale_snapshot"),
-        (date(2013, 12, 31), "income_tax_five_years", "met"),
-        (date(2013, 12, 30), "income_tax_five_years", "unknown stale_snapshot"),
-        (date(2013, 12, 30), "driving_licence", "met"),
+        (date(2014, 5, 30), "identity", "met"),
+        (date(2014, 4, 29), "identity", "met"),
+        (date(2014, 4, 28), "identity", "unknown stale_snapshot"),
+        (date(2014, 4, 28), "residence_permit", "unknown not_asked"),
+        (date(2014, 7, 18), "identity", "met"),
+        (date(2014, 7, 19), "identity", "unknown stale_snapshot"),
     ],
 )
-def test_a_history_read_before_its_end_is_stale(town: World, read_on: date, rule: str, expected: str) -> None:
+def test_the_day_the_registers_were_read_on_decides_what_is_stale(
+    town: World, read_on: date, rule: str, expected: str
+) -> None:
     town.apply("residence_permit")
     town.read_on = read_on
     assert town.verdict(rule) == expected
 
 
-@pytest.mark.parametrize(("age", "expected"), [(30, "met"), (31, "unknown stale_snapshot")])
-def test_a_snapshot_older_than_the_limit_of_its_rule_is_stale(town: World, age: int, expected: str) -> None:
-    town.apply("resident")
-    town.read_on = town.at - timedelta(days=age)
-    finding = town.finding(limits={"driving_licence": timedelta(days=30)})
-    assert_found(finding, "driving_licence", expected)
+def test_stale_comes_before_doubtful_and_before_no_record(town: World) -> None:
+    town.read_on = town.at - timedelta(days=9)
+    assert_found(insured(town, ("?", "?")), "social_insurance_60_months", "unknown stale_snapshot")
+    assert_found(insured(town), "social_insurance_60_months", "unknown stale_snapshot")
 
 
-def test_stale_comes_before_doubtful_and_no_answer_before_stale(town: World) -> None:
-    town.apply("resident")
-    town.change("driving_licence", valid_until="soon")
-    town.change("vehicle", status="?")
-    town.silent.add("vehicle")
-    town.read_on = date(2014, 1, 1)
-    finding = town.finding(limits=dict.fromkeys(("driving_licence", "no_vehicle"), timedelta(days=30)))
-    assert finding.verdicts["driving_licence"].reason == "stale_snapshot"
-    assert finding.verdicts["no_vehicle"].reason == "no_answer"
+def test_no_answer_comes_before_stale(town: World) -> None:
+    town.read_on = town.at - timedelta(days=9)
+    town.silent.add("social_insurance")
+    assert_found(insured(town), "social_insurance_60_months", "unknown no_answer")
 
 
 # Decision ---------------------------------------------------------------------------------------------------------

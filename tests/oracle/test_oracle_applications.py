@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.oracle.car_lottery import PERSONS, UNITS
 from tests.oracle.mini import ME, OTHER, OTHER_UNIT, PASSPORT, UNIT, World, citizen, reasons
 from tests.oracle.texts import citizen as good
 from tests.oracle.texts import good_citizen, key, name, near, text
@@ -163,12 +164,9 @@ def test_names_are_compared_after_normalising(town: World) -> None:
 # Bad and ill-fitting applications ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"document_number": ME[:-1]}, {"document_number": ""}, {"document_type": "军官证"}, {"document_type": None}],
-)
-def test_a_bad_subject_concerns_all_rules_about_it(town: World, change: dict[str, Any]) -> None:
-    town.apply("resident", **change)
+@pytest.mark.parametrize("number", [ME[:-1], "", None])
+def test_a_bad_subject_concerns_all_rules_about_it(town: World, number: str | None) -> None:
+    town.apply("resident", document_number=number)
     assert set(reasons(town)) == {"bad_identifier"}
 
 
@@ -181,15 +179,30 @@ def test_a_bad_subject_concerns_all_rules_about_it(town: World, change: dict[str
         ("foreign", "身份证", ME),
         ("foreign", "组织机构代码", UNIT),
         ("resident", "组织机构代码", UNIT),
+        ("resident", "护照", "?"),
+        ("resident", "军官证", ME),
+        ("foreign", "军官证", PASSPORT),
+        ("resident", None, ME),
+        ("enterprise", "身份证", UNIT),
+        ("social_body", "护照", UNIT),
+        ("enterprise", None, UNIT),
     ],
 )
-def test_a_document_that_does_not_fit_the_kind_is_bad_for_what_is_first_asked(
-    town: World, kind: str, document_type: str, number: str
+def test_a_misfit_is_bad_for_what_is_first_asked_and_not_asked_the_rest(
+    town: World, kind: str, document_type: str | None, number: str
 ) -> None:
     town.apply(kind, document_type=document_type, document_number=number)
     finding = town.finding()
-    first, *_, last = finding.verdicts.values()
-    assert (finding.reason, first.reason, last.reason) == ("bad_identifier", "bad_identifier", "not_asked")
+    first, then = {**PERSONS, **UNITS}[kind]
+    verdicts = {rule: verdict.reason for rule, verdict in finding.verdicts.items()}
+    assert verdicts == dict.fromkeys(first, "bad_identifier") | dict.fromkeys(then, "not_asked")
+    assert (finding.status, finding.reason) == ("needs_person", "bad_identifier")
+
+
+@pytest.mark.parametrize("typed", [" 身份证", "身份证\u3000"])
+def test_a_document_type_is_read_after_trimming(town: World, typed: str) -> None:
+    town.apply("resident", document_type=typed)
+    assert town.finding().status == "eligible"
 
 
 @pytest.mark.parametrize("document_type", ["护照", "港澳通行证", "台胞证", "外国人永久居留身份证"])
@@ -222,17 +235,26 @@ def test_a_bad_organisation_code_leaves_the_handler_answered(town: World) -> Non
     assert reasons(town) == [None, "bad_identifier", "bad_identifier", "bad_identifier"]
 
 
-def test_a_unit_with_a_person_s_document_is_bad_from_the_first(town: World) -> None:
-    town.apply("enterprise", document_type="身份证")
-    assert reasons(town) == ["bad_identifier", "not_asked", "not_asked", "not_asked"]
+def test_a_unit_bad_in_both_numbers_is_bad_throughout(town: World) -> None:
+    town.apply("enterprise", document_number="400001003", handler_number=ME[:-1])
+    assert set(reasons(town)) == {"bad_identifier"}
 
 
 # Doubles ----------------------------------------------------------------------------------------------------------
 
 
 def doubles(town: World) -> list[str]:
+    """The later ones; fails if anybody is in conflict."""
     findings = town.findings()
+    assert "conflicting_applications" not in {finding.reason for finding in findings.values()}
     return [code for code, finding in findings.items() if finding.reason == "duplicate_application"]
+
+
+def conflicting(town: World) -> list[str]:
+    """Fails if anybody is refused as a double."""
+    findings = town.findings()
+    assert "duplicate_application" not in {finding.reason for finding in findings.values()}
+    return [code for code, finding in findings.items() if finding.reason == "conflicting_applications"]
 
 
 def test_the_earliest_of_two_counts(town: World) -> None:
@@ -254,30 +276,112 @@ def test_an_application_without_a_day_comes_last(town: World) -> None:
     assert doubles(town) == [undated]
 
 
-def test_doubles_are_found_across_kinds_even_unknown_ones(town: World) -> None:
+def test_a_real_day_of_another_century_comes_before_none(town: World) -> None:
+    undated = town.apply("resident", submitted_on="2014-02-29")
+    town.apply("resident", submitted_on="2150-01-01")
+    assert doubles(town) == [undated]
+
+
+def test_doubles_are_found_across_kinds(town: World) -> None:
     town.apply("work_permit")
-    later = [town.apply("resident", submitted_on="2014-05-02"), town.apply("officer", submitted_on="2014-05-03")]
-    assert doubles(town) == later
+    later = town.apply("resident", submitted_on="2014-05-02")
+    assert doubles(town) == [later]
 
 
-def test_a_document_that_does_not_fit_still_makes_doubles(town: World) -> None:
-    town.apply("resident", document_type="护照", document_number=PASSPORT)
-    right = town.apply("foreign", submitted_on="2014-05-02")
-    assert doubles(town) == [right]
+NO_PART: list[tuple[str, dict[str, Any]]] = [
+    ("officer", {}),
+    ("", {}),
+    ("foreign", {"document_type": "身份证", "document_number": ME}),
+    ("resident", {"document_number": ME[:-1]}),
+    ("military", {}),
+]
 
 
-def test_bad_subjects_are_never_doubles(town: World) -> None:
-    for _ in range(2):
-        town.apply("resident", document_number=ME[:-1])
-        town.apply("enterprise", document_number="400001003")
+@pytest.mark.parametrize(("kind", "change"), NO_PART)
+@pytest.mark.parametrize("applicant", ["张三", "李四"])
+def test_unknown_kinds_misfits_and_bad_subjects_take_no_part(
+    town: World, kind: str, change: dict[str, Any], applicant: str
+) -> None:
+    town.apply(kind, submitted_on="2014-04-01", name=applicant, **change)
+    town.apply(kind, submitted_on="2014-05-02", name=applicant, **change)
+    mine = town.apply("resident")
     assert doubles(town) == []
+    assert town.findings()[mine].status == "eligible"
 
 
-def test_units_are_doubles_by_organisation_code_whoever_handles(town: World) -> None:
-    town.settle(OTHER)
-    town.apply("enterprise")
-    second = town.apply("social_body", document_number="d2143569-x", handler_number=OTHER, submitted_on="2014-05-02")
+def test_a_misfit_unit_takes_no_part(town: World) -> None:
+    town.apply("enterprise", document_type="身份证", submitted_on="2014-04-01")
+    mine = town.apply("enterprise")
+    assert town.findings()[mine].status == "eligible"
+
+
+def test_units_of_the_round_of_2026_are_no_doubles(town_of_2026: World) -> None:
+    town_of_2026.apply("enterprise")
+    town_of_2026.apply("enterprise")
+    assert {finding.reason for finding in town_of_2026.findings().values()} == {"no_applicable_rule"}
+
+
+def test_units_are_doubles_by_organisation_code_name_and_handler(town: World) -> None:
+    town.apply("enterprise", name="某 公司")
+    second = town.apply("social_body", document_number="d2143569-x", handler_number=FIFTEEN, submitted_on="2014-05-02")
     assert doubles(town) == [second]
+
+
+@pytest.mark.parametrize("kind", ["resident", "enterprise"])
+def test_the_later_of_two_is_refused_and_no_department_is_asked(town: World, kind: str) -> None:
+    town.apply(kind)
+    second = town.apply(kind, submitted_on="2014-05-02")
+    finding = town.findings()[second]
+    assert (finding.status, finding.reason) == ("not_eligible", "duplicate_application")
+    assert set(finding.verdicts.values()) == {("unknown", "not_asked")}
+    assert len(finding.verdicts) > 3
+
+
+def test_names_typed_otherwise_are_one_applicant(town: World) -> None:
+    town.apply("resident")
+    second = town.apply("resident", name=" 张\u3000三", submitted_on="2014-05-02")
+    assert doubles(town) == [second]
+
+
+def test_a_person_s_handler_columns_make_no_other_applicant(town: World) -> None:
+    town.apply("resident")
+    second = town.apply("resident", handler_number=OTHER, submitted_on="2014-05-02")
+    assert doubles(town) == [second]
+
+
+@pytest.mark.parametrize("number", [OTHER, ME[:-1], None])
+def test_two_handlers_of_one_unit_conflict_even_when_bad(town: World, number: str | None) -> None:
+    town.settle(OTHER)
+    both = [town.apply("enterprise"), town.apply("enterprise", handler_number=number, submitted_on="2014-05-02")]
+    assert conflicting(town) == both
+
+
+def test_a_handler_s_name_makes_no_other_applicant(town: World) -> None:
+    town.apply("enterprise")
+    second = town.apply("enterprise", handler_name="李四", submitted_on="2014-05-02")
+    assert doubles(town) == [second]
+
+
+@pytest.mark.parametrize("kind", ["resident", "foreign", "enterprise"])
+@pytest.mark.parametrize("stranger", ["李四", "", None])
+@pytest.mark.parametrize("submitted_on", ["2014-04-01", "2014-05-02", ""])
+def test_a_stranger_displaces_nobody(town: World, kind: str, stranger: str | None, submitted_on: str) -> None:
+    both = [town.apply(kind), town.apply(kind, name=stranger, submitted_on=submitted_on)]
+    findings = town.findings()
+    assert {(f.status, f.reason) for f in findings.values()} == {("needs_person", "conflicting_applications")}
+    assert list(findings) == both
+    assert {v for f in findings.values() for v in f.verdicts.values()} == {("unknown", "not_asked")}
+
+
+def test_one_stranger_among_doubles_puts_all_in_conflict(town: World) -> None:
+    all_three = [town.apply("resident"), town.apply("resident"), town.apply("work_permit", name="李四")]
+    assert conflicting(town) == all_three
+
+
+def test_a_conflict_is_decided_before_a_no(town: World) -> None:
+    both = [town.apply("resident"), town.apply("resident", name="李四")]
+    town.put("vehicle", owner_number=ME)
+    assert conflicting(town) == both
 
 
 def test_one_handler_may_handle_two_units_and_apply_too(town: World) -> None:

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.oracle.car_lottery import Finding, compare
+from tests.oracle.car_lottery import Finding, compare, evidence
+from tests.oracle.mini import ME, OTHER, World
 
 NAMES = ("eligible", "clean", "cause")
 TRUTH = {  # application → eligible, clean, cause
@@ -81,3 +82,15 @@ def test_an_empty_truth_does_not_pass(tmp_path: Path) -> None:
         tmp_path / "truth.parquet",
     )
     assert compare({}, tmp_path / "truth.parquet")["holds"] is False
+
+
+def test_the_evidence_of_one_finding_is_its_line_its_verdicts_and_the_raw_rows_about_it(town: World) -> None:
+    town.settle(OTHER)
+    town.apply("resident")
+    for slip, document_type in ((ME[:-1], "身份证"), (ME, None), (OTHER, "身份证")):
+        town.put("vehicle", owner_number=slip, document_type=document_type)
+    shown = evidence(town.finding(), town.folder, town.at)
+    assert shown["line"] == town.applications[0]
+    assert (shown["reason"], shown["verdicts"]["no_vehicle"]) == ("doubtful_record", "doubtful_record")
+    assert [row["owner_number"] for register, row in shown["rows"] if register == "vehicle"] == [ME[:-1], ME]
+    assert [register for register, _ in shown["rows"]].count("population") == 1

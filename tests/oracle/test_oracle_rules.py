@@ -15,15 +15,20 @@ ONE_CHANGE: dict[tuple[str, str, str], list[tuple[dict[str, Any], str]]] = {
         ({}, "met"),
         ({"name": "李四"}, NOT_CONFIRMED),
         ({"name": None}, NOT_CONFIRMED),
-        ({"status": None}, NOT_CONFIRMED),
+        ({"status": None}, MISSING),
+        ({"status": None, "name": "李四"}, NOT_CONFIRMED),
+        ({"status": None, "name": None}, NOT_CONFIRMED),
         ({"status": "死亡"}, "not_met deceased"),
         ({"status": "注销"}, "not_met household_cancelled"),
         ({"status": "死亡", "name": "李四"}, NOT_CONFIRMED),
         ({"status": "注销", "name": None}, NOT_CONFIRMED),
     ],
     ("household_here", "resident", "population"): [
-        ({"household_division": "1101"}, "met"),
-        ({"household_division": "110229"}, "not_met household_elsewhere"),
+        ({"household_division": "11"}, "met"),
+        ({"household_division": "110101"}, "met"),
+        ({"household_division": "110229"}, "met"),
+        ({"household_division": "120101"}, "not_met household_elsewhere"),
+        ({"household_division": "1"}, "not_met household_elsewhere"),
         ({"household_division": "130105"}, "not_met household_elsewhere"),
         ({"household_division": None}, MISSING),
     ],
@@ -46,6 +51,13 @@ ONE_CHANGE: dict[tuple[str, str, str], list[tuple[dict[str, Any], str]]] = {
         ({"valid_until": None}, MISSING),
         ({"status": None}, MISSING),
         ({"licence_class": None}, MISSING),
+    ],
+    ("foreign_driving_licence", "foreign", "driving_licence"): [
+        ({"valid_until": "2014-06-08"}, "met"),
+        ({"valid_until": "2014-06-07"}, "not_met licence_expired"),
+        ({"valid_until": None}, MISSING),
+        ({"status": "注销", "valid_until": "2014-06-07"}, "not_met licence_status"),
+        ({"licence_class": "D"}, "not_met licence_class"),
     ],
     ("residence_permit", "residence_permit", "residence_permit"): [
         ({"valid_until": "2014-06-08"}, "met"),
@@ -71,6 +83,7 @@ ONE_CHANGE: dict[tuple[str, str, str], list[tuple[dict[str, Any], str]]] = {
     ("handler_identity", "enterprise", "population"): [
         ({"name": "李四"}, NOT_CONFIRMED),
         ({"status": "死亡"}, "not_met deceased"),
+        ({"status": None}, MISSING),
         ({"household_division": "130105"}, "met"),
     ],
     ("business_licence", "enterprise", "business_licence"): [
@@ -78,7 +91,8 @@ ONE_CHANGE: dict[tuple[str, str, str], list[tuple[dict[str, Any], str]]] = {
         ({"status": "注销"}, "not_met licence_cancelled"),
         ({"status": "迁出"}, "not_met registered_elsewhere"),
         ({"status": None}, MISSING),
-        ({"registered_division": "110229"}, "not_met registered_elsewhere"),
+        ({"registered_division": "110229"}, "met"),
+        ({"registered_division": "130105"}, "not_met registered_elsewhere"),
         ({"registered_division": None}, MISSING),
         ({"registered_division": "310101", "status": None}, "not_met registered_elsewhere"),
     ],
@@ -134,6 +148,7 @@ def test_one_changed_record_changes_the_verdict_and_the_finding(
         ("identity", "resident", "population", NOT_CONFIRMED),
         ("lodging_registration", "foreign", "exit_entry", NOT_CONFIRMED),
         ("driving_licence", "resident", "driving_licence", "not_met no_licence"),
+        ("foreign_driving_licence", "foreign", "driving_licence", "unknown no_record"),
         ("no_vehicle", "resident", "vehicle", "met"),
         ("no_scrap_due_vehicle", "resident", "vehicle", "met"),
         ("residence_permit", "residence_permit", "residence_permit", "not_met no_residence_permit"),
@@ -152,6 +167,14 @@ def test_no_record_says_what_the_rule_says_of_it(
     town.apply(kind)
     town.rows[register].clear()
     assert_found(town.finding(), rule, expected)
+
+
+@pytest.mark.parametrize("rule", ["no_vehicle", "no_scrap_due_vehicle"])
+def test_met_by_absence_says_so_and_met_by_a_record_does_not(town: World, rule: str) -> None:
+    town.apply("resident")
+    assert town.finding().verdicts[rule] == ("met", "no_vehicle_record")
+    town.put("vehicle", owner_number=ME, vehicle_type="摩托车")
+    assert town.finding().verdicts[rule] == ("met", None)
 
 
 def test_household_without_a_record_is_unknown_too(town: World) -> None:

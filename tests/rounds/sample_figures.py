@@ -29,39 +29,39 @@ RULES = (
         "identity@2013-01-01", Words("姓名与公民身份号码一致", "Name and number agree"), "public-security",
         27_411, 23, 1_214, 0,
         (
-            _reason("deceased", "人口库登记状态为死亡", "The population register says the person has died", "not_met", 19),
+            _reason("deceased", "人口库登记状态为死亡", "The person has died", "not_met", 19),
             _reason("household_cancelled", "户口已注销", "The household registration was cancelled", "not_met", 4),
             _reason(*NOT_CONFIRMED, "unknown", 961),
             _reason("bad_identifier", "证件号码有误，需人工核实", "The document number does not hold", "unknown", 188),
-            _reason("doubtful_record", "登记库中有疑似本人的不规范记录", "A malformed record may be this person's", "unknown", 65),
+            _reason("doubtful_record", "登记库中有疑似本人的不规范记录", "A malformed record", "unknown", 65),
         ),
     ),
     RuleFigures(
-        "driving_licence@2013-01-01", Words("持有准驾小客车的有效驾驶证", "A valid licence for passenger cars"), "public-security",
+        "driving_licence@2013-01-01", Words("持有准驾小客车的有效驾驶证", "A valid licence"), "public-security",
         21_877, 5_102, 432, 1_237,
         (
             _reason("no_licence", "没有驾驶证登记", "No driving licence is registered", "not_met", 3_240),
             _reason("licence_expired", "驾驶证已过有效期", "The driving licence has expired", "not_met", 1_002),
             _reason("licence_class", "准驾车型不含小客车", "The class does not allow a passenger car", "not_met", 857),
             _reason("licence_status", "驾驶证状态不正常", "The licence is not in normal state", "not_met", 3),
-            _reason("missing_value", "登记记录有缺项，需人工核实", "A needed value is missing in the record", "unknown", 432),
+            _reason("missing_value", "登记记录有缺项，需人工核实", "A needed value is missing", "unknown", 432),
         ),
     ),
     RuleFigures(
-        "social_insurance_60_months@2013-01-01", Words("连续缴纳社会保险六十个月", "Sixty months of insurance without a gap"),
+        "social_insurance_60_months@2013-01-01", Words("连续缴纳社会保险六十个月", "Sixty months of insurance"),
         "human-resources", 4_105, 2_310, 97, 488,
         (
-            _reason("insurance_interrupted", "社会保险连续缴纳不足60个月", "Not sixty months without a gap", "not_met", 1_761),
+            _reason("insurance_interrupted", "社会保险连续缴纳不足60个月", "A gap in sixty months", "not_met", 1_761),
             _reason("no_insurance", "没有社会保险缴纳记录", "No social insurance payment is recorded", "not_met", 549),
             _reason("no_answer", "部门尚未答复", "The department has not answered yet", "unknown", 97),
         ),
     ),
     RuleFigures(
-        "income_tax_five_years@2013-01-01", Words("近五年每年缴纳个人所得税", "Income tax in each of five years"), "local-tax",
+        "income_tax_five_years@2013-01-01", Words("近五年每年缴纳个人所得税", "Five years of income tax"), "local-tax",
         3_900, 2_588, 24, 488,
         (
-            _reason("tax_year_missing", "近五年中有年度没有个人所得税入库", "One of the five years has none", "not_met", 2_588),
-            _reason("missing_value", "登记记录有缺项，需人工核实", "A needed value is missing in the record", "unknown", 24),
+            _reason("tax_year_missing", "近五年中有年度没有个人所得税入库", "A year has none", "not_met", 2_588),
+            _reason("missing_value", "登记记录有缺项，需人工核实", "A needed value is missing", "unknown", 24),
         ),
     ),
 )  # fmt: skip

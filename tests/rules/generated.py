@@ -9,6 +9,7 @@ from tongban.rules.facts import Column, FactTable, Type, month_columns
 from tongban.rules.places import Places
 from tongban.rules.rule import Article, NoRecord, Rule, RuleReason, Silence, parameter_of
 from tongban.rules.verdict import Verdict
+from tongban.rules.vocabulary import VOCABULARY
 
 T = Type
 CODES = ("正常", "停用", "it's")
@@ -162,6 +163,8 @@ class Maker:
             "compare numbers": lambda: f"{self.number()} {op} {self.number()}",
             "compare dates": lambda: f"{self.day()} {op} {self.day()}",
             "compare truth": lambda: f"good {rng.choice(('=', '<>'))} {rng.choice(('TRUE', 'FALSE', 'asked.yes'))}",
+            "literal truth": lambda: f"good {rng.choice(('=', '<>'))} TRUE",
+            "junction": lambda: f"{self.small_condition()} AND good OR {self.small_condition()} AND asked.yes",
             "bool": lambda: rng.choice(("good", "sure", "asked.yes")),
             "in numbers": lambda: f"{self.number(1)} IN ({{numbers}}, -1, 0)",
             "in texts": lambda: f"state {rng.choice(('IN', 'NOT IN'))} ({rng.choice(('{states}', CODE_TEXTS[1]))})",
@@ -217,10 +220,15 @@ DATED = ("add_months", "add_years", "month_start", "first_day_of_year")
 TRUTHS = ("month_paid", "months_all_paid", "years_covered")
 NULLABLE = ("small", "wide", "until", "name", "state", "good", "paid", "years", "tax", "asked.day", "asked.count")
 FEATURES = (
-    *NUMERIC, *DATED, *TRUTHS, "text", "code", "compare numbers", "compare dates", "compare truth", "bool", "in numbers",
-    "in texts", "in dates", "between", "between dates", "is null", "coalesce", "case", "case else", "sum", "product",
-    "minus",
+    *NUMERIC, *DATED, *TRUTHS, "text", "code", "compare numbers", "compare dates", "compare truth", "bool",
+    "literal truth", "junction", "in numbers", "in texts", "in dates", "between", "between dates", "is null",
+    "coalesce", "case", "case else", "sum", "product", "minus",
 )  # fmt: skip
+
+#: IS NULL has two answers by its nature.
+NEVER_SILENT = {"is null"}
+#: What can fail: functions with a domain, and arithmetic.
+FAILING = {name for name, function in VOCABULARY.items() if function.partial} | {"sum", "product", "minus"}
 
 
 def a_rule(rng: random.Random, at: date, features: list[str]) -> Rule:

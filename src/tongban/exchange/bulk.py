@@ -342,7 +342,7 @@ def _announced(message: _Message) -> tuple[int, int]:
         if length:
             # A negative place would count from the end, where Arrow would not look.
             unpacked = struct.unpack_from("<q", message.body, offset)[0] if offset >= 0 else -2
-            if length < 8 or unpacked < -1:
+            if unpacked < -1:
                 raise _Malformed("wrong_schema", "a column says a size that cannot be")
             size += length if unpacked == -1 else unpacked
     return rows, size

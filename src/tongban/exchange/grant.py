@@ -124,7 +124,8 @@ def _contradiction(body: Mapping[str, Any]) -> str | None:
             return "a query has fields and no rule"
     elif body["fields"] or body["rule"] is None or body["rule_digest"] is None:
         return f"a {body['call']} has a rule and its digest, and no fields"
-    return "it ends before it begins" if shape.seconds(body["not_before"]) >= shape.seconds(body["expires_at"]) else None
+    ended = shape.seconds(body["not_before"]) >= shape.seconds(body["expires_at"])
+    return "it ends before it begins" if ended else None
 
 
 def signature_refusal(

@@ -245,9 +245,8 @@ def _member(body: Mapping[str, Any]) -> Member:
 def _key(body: Mapping[str, Any]) -> Key:
     public = PublicKey(body["id"], base64.b64decode(body["public"]), body["algorithm"])
     revoked_at = None if body["revoked_at"] is None else shape.seconds(body["revoked_at"])
-    return Key(
-        body["id"], body["member"], body["role"], public, shape.seconds(body["from"]), shape.seconds(body["until"]), revoked_at
-    )
+    since, until = shape.seconds(body["from"]), shape.seconds(body["until"])
+    return Key(body["id"], body["member"], body["role"], public, since, until, revoked_at)
 
 
 def _node(body: Mapping[str, Any]) -> Node:

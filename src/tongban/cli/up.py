@@ -1,0 +1,117 @@
+"""`./tongban up`: a whole city on this machine, from nothing to a drawn round, then on until Ctrl-C.
+
+    registers → departments' folders, keys, grants, directory → nodes (a process each) → facts → a round
+
+A second `up` finds what is there and goes on from it. `--once` ends after the round is published.
+"""
+
+import argparse
+import asyncio
+import shutil
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tongban.cli import console
+
+WORLDS = {"2014": date(2014, 6, 9), "2026": date(2026, 10, 9)}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "examples:\n  ./tongban up\n  ./tongban up --once --size small\n  ./tongban up --world 2026"
+    parser.add_argument("--once", action="store_true", help="end when the round is published")
+    parser.add_argument("--size", default="small", choices=("hamlet", "small", "city", "metropolis"))
+    parser.add_argument("--world", default="2014", choices=tuple(WORLDS), help="which round is held: 2014-3 or 2026-2")
+    parser.add_argument("--city", type=Path, metavar="DIR", help="folder of the city; var/SIZE if left out")
+    parser.add_argument("--fresh", action="store_true", help="remove the city that is there and begin anew")
+
+
+def run(args: argparse.Namespace) -> int:
+    from tongban.cli.root import checkout
+
+    name = args.size if args.world == "2014" else f"{args.size}-{args.world}"
+    folder = (args.city or checkout() / "var" / name).absolute()
+    if args.fresh and (folder / "city.json").exists():
+        shutil.rmtree(folder)
+    began = time.monotonic()
+    _make(folder, args.size, WORLDS[args.world])
+    return asyncio.run(_city(folder, args, began))
+
+
+def _make(folder: Path, size: str, world: date) -> None:
+    """Generate the registers unless they are there."""
+    if (folder / "city.json").exists():
+        console.note(f"城市 · city: {folder.name} is there, resumed")
+        return
+    from tongban.demo.city import generate
+
+    with console.progress(f"登记库 · registers of a {size} city", None) as advance:
+        generate(folder, size, world, progress=lambda what, share: advance(1))
+
+
+async def _city(folder: Path, args: argparse.Namespace, began: float) -> int:
+    from tongban.cli.city import open_city
+    from tongban.cli.supervisor import Supervisor
+
+    city = open_city(folder)
+    supervisor = Supervisor(city)
+    try:
+        with console.progress("部门 · departments: keys, grants, signed directory", None):
+            supervisor.lay()
+        with console.progress(
+            f"节点 · {len(supervisor.nodes)} nodes, each a process, and their facts", len(supervisor.nodes)
+        ) as advance:
+            await supervisor.start(advance)
+        said = await _round(city, args.json)
+        said["seconds"] = round(time.monotonic() - began, 1)
+        said["nodes"] = supervisor.addresses()
+        _show(said, args.json)
+        if not args.once:
+            console.note("城市在运行，按 Ctrl-C 停止 · the city runs; Ctrl-C stops it")
+            await supervisor.watch()
+    finally:
+        await supervisor.stop()
+    return 0
+
+
+async def _round(city: Any, quiet: bool) -> dict[str, Any]:
+    """The world's round, step by step; steps that were done before say what they found then."""
+    from tongban.cli.board import Board
+    from tongban.cli.round_steps import Steps
+    from tongban.kit.errors import Refused
+
+    steps = Steps(city, "T-0001")
+    opened = await steps.new(None)
+    id = opened["round"]
+    with Board(quiet) as board:
+        verified = await steps.verify(id, board.tell, frozenset(), "")
+    said: dict[str, Any] = {"opened": opened, "verified": verified}
+    if isinstance(verified, Refused) or verified.get("exit"):
+        return said
+    said["decided"] = steps.decide(id)
+    said["frozen"] = await steps.freeze(id, False)
+    said["drawn"] = await steps.draw(id)
+    said["published"] = steps.publish(id, "T-0002", date.today())
+    said["tables"] = steps.status(id).get("tables", [])
+    said["refused"] = next((name for name, one in said.items() if isinstance(one, Refused)), None)
+    return said
+
+
+def _show(said: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        tables = said.pop("tables", None)
+        console.emit({**said, "verdicts": tables[0][1] if tables else []})
+        return
+    for columns, rows in said.get("tables", []):
+        console.say()
+        console.table(columns, rows, right=range(2 if len(columns) > 2 else 1, len(columns)))
+    drawn, published = said.get("drawn"), said.get("published")
+    console.say()
+    if isinstance(published, dict):
+        console.say(f"报告 · report       {published['report']}")
+    if isinstance(drawn, dict):
+        for again in drawn["draw_again"]:
+            console.say(f"重摇 · draw again   {again}")
+    console.say(f"日志 · audit a log  ./tongban log verify {said['nodes']['transport']['log']} --signatures")
+    console.say(f"用时 · from start   {said['seconds']} s")

@@ -1,0 +1,313 @@
+"""The car lottery's folder says what its reference page says, and its situations notice every shifted boundary."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tongban.rules import situations
+from tongban.rules.compile import compile, compile_applies
+from tongban.rules.rule import Rule
+from tongban.rules.verdict import COMMON, Verdict
+from tongban.solution.folder import Folder, read_folder
+from tongban.solution.package import Solution, check, load
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "solutions" / "car_lottery"
+PAGE = (ROOT / "docs" / "reference" / "car_lottery.md").read_text(encoding="utf-8")
+AT_2014, AT_2026 = date(2014, 6, 8), date(2026, 10, 8)
+UNITS = {"enterprise", "social_body"}
+
+#: Reasons that no register gives: they come from comparing applications with one another.
+OF_THE_DECISION = {"conflicting_applications", "duplicate_application"}
+
+
+# -- reading the page
+
+
+def table(section: int) -> list[list[str]]:
+    """Cells of the rows of the section's table, without its head."""
+    text = re.split(r"^## ", PAGE, flags=re.M)[section]
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
+
+
+def quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+TEXTS = {quoted(code)[0]: (zh, en) for code, zh, en in table(9)}
+OWN = set(TEXTS) - set(COMMON) - OF_THE_DECISION
+ROWS = {quoted(row[0])[0]: row for row in table(7)}
+
+
+def page_rule(name: str) -> tuple[str, str, list[str]]:
+    """Register, verdict for no record, and the codes of the row in its order (that for no record among them)."""
+    register, silence, reasons = quoted(ROWS[name][1])[0], ROWS[name][3], " ".join(ROWS[name][3:])
+    same = re.search(r"\| as `(\w+)`", " | ".join(ROWS[name]).replace("| as `identity`,", "|"))
+    codes = [code for code in quoted(reasons) if code in OWN]
+    if same:
+        # "as driving_licence" among the reasons: those of the other rule, without its reason for no record.
+        codes += [code for code in page_rule(same[1])[2] if code != silence_code(same[1])]
+    verdict = next(word for word in ("unknown", "not met", "met") if silence.startswith(word))
+    return register, verdict.replace(" ", "_"), list(dict.fromkeys(codes))
+
+
+def silence_code(name: str) -> str | None:
+    return next((code for code in quoted(ROWS[name][3]) if code in OWN), None)
+
+
+# -- the folder
+
+
+@pytest.fixture(scope="module")
+def folder() -> Folder:
+    return read_folder(FOLDER)
+
+
+@pytest.fixture(scope="module")
+def in_2014() -> Solution:
+    return load(FOLDER, AT_2014)
+
+
+@pytest.fixture(scope="module")
+def in_2026() -> Solution:
+    return load(FOLDER, AT_2026)
+
+
+def every_rule(folder: Folder) -> Iterator[Rule]:
+    for versions in folder.rules.values():
+        yield from versions
+
+
+def test_nothing_is_wrong_with_the_folder():
+    assert [str(problem) for problem in check(FOLDER)] == []
+
+
+def test_the_page_was_read_whole():
+    assert len(OWN) == 35
+    assert {len(texts) for texts in TEXTS.values()} == {2}
+    assert len(ROWS) == 16
+
+
+# -- reasons
+
+
+def test_every_reason_of_the_page_is_given_by_exactly_the_rules_of_its_row(folder):
+    given = {rule.id: {reason.code for reason in rule.own_reasons()} for rule in every_rule(folder)}
+    assert given == {rule.id: set(page_rule(rule.name)[2]) for rule in every_rule(folder)}
+    assert set().union(*given.values()) == OWN
+
+
+def test_every_reason_has_the_page_s_chinese_and_english_text_to_the_letter(folder):
+    told = {
+        (rule.id, reason.code): (reason.say, reason.say_en)
+        for rule in every_rule(folder)
+        for reason in rule.own_reasons()
+    }
+    assert told == {key: TEXTS[key[1]] for key in told}
+
+
+def test_reasons_are_looked_at_in_the_page_s_order(folder):
+    for rule in every_rule(folder):
+        silent = rule.no_record.reason.code if rule.no_record.reason else None
+        looked_at = [reason.code for reason in (*rule.reasons, rule.default_reason)]
+        assert looked_at == [code for code in page_rule(rule.name)[2] if code != silent], rule.id
+
+
+def test_no_record_means_what_the_page_says(folder):
+    for rule in every_rule(folder):
+        assert rule.no_record.verdict.word == page_rule(rule.name)[1], rule.id
+
+
+def test_only_a_register_whose_owner_called_it_complete_turns_silence_into_a_verdict(folder):
+    speaking = [rule for rule in every_rule(folder) if rule.no_record.verdict is not Verdict.UNKNOWN]
+    assert speaking
+    for rule in speaking:
+        complete = folder.resources[rule.resource].complete
+        assert complete is not None and complete <= rule.valid_from, rule.id
+
+
+# -- versions and registers
+
+
+def test_in_2014_every_rule_of_the_page_is_in_force_and_in_2026_those_about_persons(in_2014, in_2026):
+    units = {name for kind, first, then in kinds() if kind in UNITS for name in (*first, *then)}
+    assert set(in_2014.rules) == set(ROWS)
+    assert set(in_2026.rules) == set(ROWS) - units
+    assert {rule.valid_from for rule in in_2014.rules.values()} == {date(2014, 1, 1)}
+    assert {rule.valid_from for rule in in_2026.rules.values()} == {date(2021, 1, 1)}
+
+
+def test_each_rule_asks_the_page_s_register_and_finds_there_the_columns_it_reads(in_2014, in_2026):
+    for solution in (in_2014, in_2026):
+        for name, rule in solution.rules.items():
+            resource = solution.resources[rule.resource]
+            assert resource.id.partition("/")[2] == page_rule(name)[0]
+            read = {column.name for column in solution.compile(name).reads()}
+            assert read and read <= {column.name for column in resource.facts.columns}
+
+
+def test_income_tax_is_asked_of_the_successor_from_2021_on(in_2014, in_2026):
+    asked = [solution.rules["income_tax_five_years"].resource for solution in (in_2014, in_2026)]
+    assert asked == ["local_tax/income_tax", "tax/income_tax"]
+
+
+def test_both_versions_of_a_rule_ask_the_same_of_a_person(folder):
+    changed = ("resource", "article", "title", "valid_from", "valid_until", "usual", "situations", "places")
+    for versions in folder.rules.values():
+        plain = [replace(rule, **dict.fromkeys(changed)) for rule in versions]
+        assert plain.count(plain[0]) == len(plain), versions[0].name
+
+
+def test_every_article_names_its_source_and_says_that_it_is_no_quotation(folder):
+    for rule in every_rule(folder):
+        assert "《北京市小客车数量调控暂行规定》" in rule.article.source
+        assert "非原文" in rule.article.source
+        assert str(rule.valid_from) in rule.article.source
+
+
+# -- kinds and decisions
+
+
+def kinds() -> Iterator[tuple[str, list[str], list[str]]]:
+    """Kind, rules asked first, rules asked then; of the page's second section."""
+    for kind, _, first, then in table(2):
+        names = ([name for name in quoted(cell) if name in ROWS] for cell in (first, then))
+        yield quoted(kind)[0], *names
+
+
+def test_decisions_ask_in_the_page_s_order(in_2014):
+    asked = {kind: (list(in_2014.first[kind]), list(found.rules)) for kind, found in in_2014.decisions.items()}
+    assert asked == {kind: (first, first + then) for kind, first, then in kinds() if kind != "military"}
+
+
+def test_every_rule_of_a_decision_must_be_met(in_2014, in_2026):
+    for solution in (in_2014, in_2026):
+        assert {found.whole.kind for found in solution.decisions.values()} == {"all"}
+
+
+def test_the_rule_of_identity_is_the_first_one_asked(in_2014):
+    for kind, decision in in_2014.decisions.items():
+        assert decision.identity == in_2014.first[kind][0] == decision.rules[0]
+
+
+def test_a_rule_applies_to_exactly_the_kinds_that_the_page_asks_it_of(in_2014, in_2026):
+    asked = {kind: {*first, *then} for kind, first, then in kinds() if kind != "military"}
+    for solution in (in_2014, in_2026):
+        for name in solution.rules:
+            applies = solution.applies(name)
+            concerned = {kind for kind in asked if applies.single({"kind": kind}, solution.at)}
+            assert concerned == {kind for kind, names in asked.items() if name in names}, name
+
+
+def test_in_2026_only_persons_have_a_decision(in_2026):
+    assert set(in_2026.decisions) == {kind.code for kind in in_2026.kinds} - UNITS
+
+
+def test_military_is_no_kind(folder):
+    assert "military" in {kind for kind, _, _ in kinds()}
+    assert "military" not in {kind.code for kind in folder.kinds}
+    written = [path for path in (FOLDER / "solution.yaml", *FOLDER.glob("r*/*.yaml"))]
+    assert [path.name for path in written if "military" in path.read_text(encoding="utf-8")] == []
+
+
+# -- situations
+
+
+def test_every_situation_lies_in_the_time_of_its_rule(folder):
+    for rule in every_rule(folder):
+        assert [one["name"] for one in rule.situations if not rule.in_force(one["at"])] == [], rule.id
+
+
+def test_no_two_situations_of_a_rule_have_one_name(folder):
+    for rule in every_rule(folder):
+        names = [one["name"] for one in rule.situations]
+        assert sorted(set(names)) == sorted(names), rule.id
+
+
+def test_every_rule_says_what_silence_doubt_age_and_missing_values_come_to(folder):
+    needed = {"no_answer", "doubtful_record", "stale_snapshot", "missing_value"}
+    for rule in every_rule(folder):
+        told = {str(one.get("reason")) for one in rule.situations}
+        assert needed - told == set(), rule.id
+        assert any(one.get("no_record") for one in rule.situations), rule.id
+        assert any(one["then"] == "not_applicable" for one in rule.situations), rule.id
+
+
+def test_a_doubtful_record_outweighs_silence_in_every_rule(folder):
+    for rule in every_rule(folder):
+        both = [one for one in rule.situations if one.get("no_record") and one.get("doubtful")]
+        assert [one["reason"] for one in both] == ["doubtful_record"], rule.id
+
+
+SHIFTS = {
+    ">=": ">",
+    "<=": "<",
+    " > ": " >= ",
+    " < ": " <= ",
+    " = ": " <> ",
+    "AND": "OR",
+    "OR": "AND",
+    "- 1": "- 2",
+    "-1": "-2",
+}
+
+
+def shifted(text: str) -> Iterator[str]:
+    """The expression with one boundary shifted, or one word turned."""
+    for found in re.finditer("|".join(map(re.escape, SHIFTS)), text):
+        yield text[: found.start()] + SHIFTS[found[0]] + text[found.end() :]
+
+
+def changes(rule: Rule) -> Iterator[tuple[str, Rule]]:
+    """What somebody might write by mistake, one mistake at a time."""
+    for met in shifted(rule.met):
+        yield f"met: {met}", replace(rule, met=met)
+    for number, reason in enumerate(rule.reasons):
+        others = (*rule.reasons[:number], *rule.reasons[number + 1 :])
+        yield f"{reason.code} last", replace(rule, reasons=(*others, reason))
+        for when in shifted(str(reason.when)):
+            mistaken = (*rule.reasons[:number], replace(reason, when=when), *rule.reasons[number + 1 :])
+            yield f"{reason.code} when {when}", replace(rule, reasons=mistaken)
+    yield "no matched_by", replace(rule, matched_by=None)
+    yield "one day more", replace(rule, max_snapshot_days=rule.max_snapshot_days + 1)
+    yield "one day less", replace(rule, max_snapshot_days=rule.max_snapshot_days - 1)
+    for name, parameter in rule.parameters.items():
+        values = parameter.value
+        near = (
+            [values[:n] + values[n + 1 :] for n in range(len(values))]
+            if isinstance(values, tuple)
+            else [values + 1, values - 1] if isinstance(values, int) else ["12"]
+        )  # fmt: skip
+        for value in near:
+            yield (
+                f"{name} {value}",
+                replace(rule, parameters={**rule.parameters, name: replace(parameter, value=value)}),
+            )
+
+
+def test_a_boundary_shifted_by_one_is_noticed_by_the_situations(folder):
+    unnoticed = []
+    for rule in every_rule(folder):
+        facts, complete = folder.resources[rule.resource].facts, folder.resources[rule.resource].complete
+        applies = compile_applies(rule, folder.columns)
+        for told, changed in changes(rule):
+            if changed != rule and not situations.check(
+                compile(changed, facts, complete=complete), applies, folder.columns
+            ):
+                unnoticed.append(f"{rule.id}: {told}")
+    assert unnoticed == []
+
+
+def test_the_folder_can_be_read_without_scrolling_sideways():
+    wide = {
+        f"{path.name}:{number}"
+        for path in FOLDER.rglob("*.yaml")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > 130
+    }
+    assert wide == set()
