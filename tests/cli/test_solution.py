@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tongban.cli import main
+from tongban.node import config as node_config
 
 SOLUTION = """
 matter: parking
@@ -206,6 +207,9 @@ def test_with_the_node_s_folder_the_digest_covers_how_the_node_makes_its_facts(f
     (second,) = shown(capsys, str(folder), "--node", str(node))
     assert len({without["digest"], first["digest"], second["digest"]}) == 3
     assert str(first["digest"]) in str(first["text"])
+    made = node_config.read(node).resources["transport/permit"].facts
+    assert made
+    assert made.digest() == second["facts_digest"] != first["facts_digest"]
     main.main(["solution", "show", str(folder), "--node", str(node)])
     assert "不是所签的摘要" not in capsys.readouterr().out
 

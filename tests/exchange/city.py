@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from tests.world import (
     APPROVAL_KEY,
     CALLING_KEY,
@@ -191,3 +193,22 @@ def ignored(found: Directory, one: Statement) -> str | None:
 
 def nonsense(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def code(found: Directory | Refused) -> str:
+    assert isinstance(found, Refused), found
+    return found.code
+
+
+def first(raw: bytes, now: float = NOON) -> Any:
+    """What a node that has no directory makes of `raw`."""
+    return adopt(None, raw, PIN, now)
+
+
+def altered(raw: bytes, *path: str | int, to: object) -> bytes:
+    whole = orjson.loads(raw)
+    place = whole
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = to
+    return orjson.dumps(whole)

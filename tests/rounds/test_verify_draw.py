@@ -1,5 +1,7 @@
 """The program that strangers run, run as they run it, and as a module for the many small forgeries."""
 
+import ast
+import hashlib
 import json
 import shutil
 import subprocess
@@ -53,12 +55,9 @@ def change(place, name, at, byte):
 def test_it_has_at_most_sixty_lines_and_needs_nothing_but_the_standard_library():
     text = Path(verify_draw.__file__).read_text()
     assert len(text.splitlines()) <= 60
-    imported = [line for line in text.splitlines() if line.startswith(("import", "from"))]
-    names = {
-        name.strip().split(".")[0]
-        for line in imported
-        for name in line.split("#")[0].split(" import ")[0].split(" ", 1)[1].split(",")
-    }
+    found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {name.split(".")[0] for node in found for name in [getattr(node, "module", None) or node.names[0].name]}
+    names |= {alias.name.split(".")[0] for node in found if isinstance(node, ast.Import) for alias in node.names}
     assert names <= sys.stdlib_module_names
 
 
@@ -122,6 +121,32 @@ def test_any_changed_character_of_a_reveal_is_found(bundle, tmp_path_factory, pa
         (place / "draw.json").write_text(text.replace(reveal, reveal[:at] + new + reveal[at + 1 :]))
         assert not holds(place)
     shutil.rmtree(place)
+
+
+def fitted(place):
+    """Make the digests of the files fit again, as a forger would."""
+    value = json.loads((place / "draw.json").read_text())
+    value["files"] = {name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in value["files"]}
+    (place / "draw.json").write_text(json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+
+
+@given(
+    name=st.sampled_from(["pool.csv", "winners.csv"]),
+    at=st.integers(0, 10_000),
+    byte=st.sampled_from(b"0123456789abcdef,\n"),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_changed_byte_is_found_although_the_digests_were_made_to_fit(bundle, tmp_path_factory, name, at, byte):
+    place = Path(shutil.copytree(bundle, tmp_path_factory.mktemp("forged") / "b"))
+    if change(place, name, at, byte):
+        fitted(place)
+        assert not holds(place)
+    shutil.rmtree(place)
+
+
+def test_fitting_the_digests_of_a_true_bundle_leaves_it_true(copy):
+    fitted(copy)
+    assert holds(copy)
 
 
 def changed_body(copy, **facts):

@@ -61,11 +61,20 @@ ROW: Mapping[str, Any] = {
 ASKED: Mapping[str, Any] = {}
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes a value that stands twice in full, twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def a_file(folder: Path, text: str | None = None, *, name: str = "licence@2014-01-01.yaml", **change: Any) -> Path:
     """A rule's file with `text`, or with the usual rule changed; None takes a key out."""
     written = {key: value for key, value in {**WRITTEN, **change}.items() if value is not None}
     path = folder / name
-    path.write_text(text if text is not None else yaml.safe_dump(written, allow_unicode=True, sort_keys=False))
+    path.write_text(
+        text if text is not None else yaml.dump(written, Dumper=_Plain, allow_unicode=True, sort_keys=False)
+    )
     return path
 
 

@@ -64,7 +64,7 @@ class Steps:
         )
         listed = read_raw(self.city.foundation.registers / "transport" / "applications.parquet", policy)
         folder = open_folder(self.city.rounds / named, round, listed.to_bytes())
-        entry = await self._entry(log_body(named, "opened", round.digest()))
+        entry = await self._kept_entry(folder, "receipts/opened.json", log_body(named, "opened", round.digest()))
         return {
             "round": named,
             "at": round.at.isoformat(),

@@ -90,10 +90,9 @@ seconds: Final = lru_cache(maxsize=16_384)(unstamp)
 def is_stamp(value: Any) -> bool:
     """RFC 3339 in UTC with whole seconds."""
     try:
-        seconds(value)
-    except (ValueError, TypeError, OverflowError):
+        return isinstance(value, str) and seconds(value) is not None
+    except (ValueError, OverflowError):
         return False
-    return True
 
 
 def is_date(value: Any) -> bool:

@@ -225,7 +225,8 @@ class Gate:
 
     async def _settle(self, admitted: Admitted, answered: Answered) -> tuple[Reply, Remembered | None]:
         envelope = admitted.envelope
-        record = self._record(envelope, admitted.at, 200, answered.body)
+        digest = hashlib.sha256(answered.body).digest()
+        record = self._record(envelope, admitted.at, 200, digest)
         record["outcome"] = answered.outcome
         record["directory"] = admitted.directory.version
         record.update(answered.about)
@@ -234,17 +235,18 @@ class Gate:
         for act in answered.after:
             act(entry.index)
         remembered = Remembered(envelope.intent, entry.index, int(admitted.now)) if answered.definitive else None
-        return self._signed(envelope, 200, answered.body, entry, admitted.now), remembered
+        return self._signed(envelope, 200, answered.body, digest, entry, admitted.now), remembered
 
     async def _repeat(self, envelope: Envelope, known: Remembered, now: float) -> Reply:
         """The stored body again, freshly signed, under an entry that names the first."""
         body = self._journal.stored_answer(known)
         if body is None:
             return await self._refuse(envelope, Refused("exchange.answer_gone", "the stored answer is gone"), now)
-        record = self._record(envelope, stamp(now), 200, body)
+        digest = hashlib.sha256(body).digest()
+        record = self._record(envelope, stamp(now), 200, digest)
         record["repeat_of"] = known.index
         entry = await self._log.append({"kind": "repeat", "n": 0}, record)
-        return self._signed(envelope, 200, body, entry, now)
+        return self._signed(envelope, 200, body, digest, entry, now)
 
     async def _refuse(self, envelope: Envelope, refused: Refused, now: float) -> Reply:
         """Log and sign a refusal. Beyond the first of an hour a consumer's refusals are counted together."""
@@ -253,12 +255,13 @@ class Gate:
         if not self._journal.refusals.room(envelope.consumer, now):
             self._journal.strangers.count(refused.code, envelope.consumer)
             return Reply(status, [(b"content-type", JSON.encode())], body)
-        record = self._record(envelope, stamp(now), status, body)
+        digest = hashlib.sha256(body).digest()
+        record = self._record(envelope, stamp(now), status, digest)
         record["code"] = refused.code
         entry = await self._log.append({"kind": "refused", "n": 1}, record)
-        return self._signed(envelope, status, body, entry, now)
+        return self._signed(envelope, status, body, digest, entry, now)
 
-    def _record(self, envelope: Envelope, at: str, status: int, body: bytes) -> dict[str, Any]:
+    def _record(self, envelope: Envelope, at: str, status: int, digest: bytes) -> dict[str, Any]:
         """What every entry about a call holds, whatever came of it."""
         return {
             "at": at,
@@ -281,16 +284,16 @@ class Gate:
             "signature": base64.b64encode(envelope.signature).decode(),
             "status": status,
             "code": "",
-            "body": hashlib.sha256(body).hexdigest(),
+            "body": digest.hex(),
             "answer_key": self._key.id,
         }
 
-    def _signed(self, envelope: Envelope, status: int, body: bytes, entry: Any, now: float) -> Reply:
+    def _signed(self, envelope: Envelope, status: int, body: bytes, digest: bytes, entry: Any, now: float) -> Reply:
         signed = sign_answer(
             self._key,
             status=status,
             content_type=answer_type(envelope.call, status),
-            content_digest=hashlib.sha256(body).digest(),
+            content_digest=digest,
             node=self._config.id,
             request_digest=envelope.request_digest,
             entry=entry.index,

@@ -12,13 +12,15 @@ from tongban.catalogue.grading import apply_mask
 from tongban.exchange import grant as grants
 from tongban.exchange import ticket as tickets
 from tongban.exchange.grant import Grant
+from tongban.exchange.ticket import Ticket
 from tongban.identity.identifiers import Domain, judge
-from tongban.identity.subject import Subject
 from tongban.kit.errors import Refused, Unavailable
 from tongban.node.adapters.register import MOST_ROWS, PointQuery, Register, RegisterChanged
 from tongban.node.config import ResourceConfig
 from tongban.node.gate import Admitted, Answered
+from tongban.tlog.pseudonym import pseudonym
 
+_MOST_PEOPLE = 20_000
 _BAD = Refused("exchange.bad_request", "the body has not the form of a query")
 _NOT_SERVED = Refused("exchange.resource_not_served", "this node does not answer queries on that resource")
 _BAD_SUBJECT = Refused("exchange.bad_subject", "the subject's key is not in its one spelling")
@@ -66,6 +68,8 @@ class QueryDesk:
         self._queries: dict[str, PointQuery] = {}
         self._plans: dict[tuple[str, tuple[str, ...]], _Plan] = {}
         self._threads = asyncio.Semaphore(4)
+        #: (ticket, domain, key) → pseudonym: one case asks several times within minutes.
+        self._people: dict[tuple[str, str, str], str] = {}
 
     async def answer(self, admitted: Admitted, body: bytes) -> Answered | Refused:
         try:
@@ -73,31 +77,41 @@ class QueryDesk:
         except msgspec.MsgspecError:
             return _BAD
         subject = asked.subject
-        if refused := tickets.subject_refusal(admitted.ticket, subject.domain, subject.key):
-            return refused
-        # A ticket may name a key in another spelling; a register that does not care would answer, and the look
-        # would stand in the log under a person who does not exist.
-        if (
-            subject.domain not in Domain.__members__.values()
-            or judge(Domain(subject.domain), subject.key) != subject.key
-        ):
-            return _BAD_SUBJECT
+        person = self._person(admitted.ticket, subject)
+        if isinstance(person, Refused):
+            return person
         if refused := grants.fields_refusal(admitted.grant, asked.fields):
             return refused
         rows = await self._read(admitted.grant, subject.key)
         if isinstance(rows, Refused):
             return rows
-        return self._answered(admitted, subject, tuple(asked.fields), rows)
+        return self._answered(admitted, person, tuple(asked.fields), rows)
+
+    def _person(self, ticket: Ticket, subject: _Asked) -> str | Refused:
+        """Pseudonym of the subject, once it is known to be the ticket's and in its one spelling."""
+        named = (ticket.id, subject.domain, subject.key)
+        person = self._people.get(named)
+        if person is not None:
+            return person
+        if refused := tickets.subject_refusal(ticket, subject.domain, subject.key):
+            return refused
+        # A ticket may name a key in another spelling; a register that does not care would answer, and the look
+        # would stand in the log under a person who does not exist.
+        if judge(Domain(subject.domain), subject.key) != subject.key:
+            return _BAD_SUBJECT
+        if len(self._people) >= _MOST_PEOPLE:
+            self._people.clear()
+        person = self._people[named] = pseudonym(self._subject_key, subject.domain, subject.key)
+        return person
 
     def _answered(
-        self, admitted: Admitted, subject: _Asked, fields: tuple[str, ...], rows: Sequence[Sequence[Any]]
+        self, admitted: Admitted, person: str, fields: tuple[str, ...], rows: Sequence[Sequence[Any]]
     ) -> Answered | Refused:
         if len(rows) >= MOST_ROWS:
             return _TOO_MANY
         plan = self._plan(admitted.grant, fields)
         records = [_record(plan, row) for row in rows]
         said = {"records": records, "masked": plan.masked, "directory": admitted.directory.version}
-        person = Subject(Domain(subject.domain), subject.key).pseudonym(self._subject_key)
         about = {"subjects": [person], "fields": list(fields), "rows": len(records)}
         return Answered(orjson.dumps(said), "records", 1, about)
 

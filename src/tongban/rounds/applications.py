@@ -54,9 +54,15 @@ SCHEMA = pa.schema(
         ("handler_name", pa.string()),
         ("handler", pa.string()),  #: normalised citizen number; null if bad or missing
         ("failed_draws", pa.int32()),
-        ("duplicate", pa.bool_()),  #: an earlier application of the same subject counts instead
+        ("settled", pa.string()),  #: DUPLICATE or CONFLICT: another application for the same subject decides; else null
     ]
 )
+
+
+#: The same applicant applied more than once, and another of these applications counts.
+DUPLICATE = "duplicate_application"
+#: Different applicants gave the same document number: none of them may displace another.
+CONFLICT = "conflicting_applications"
 
 
 class ListInvalid(Invalid):
@@ -84,6 +90,11 @@ class Applications:
     def column(self, name: str) -> Any:
         """One column as one array."""
         return _whole(self.table[name])
+
+    def settled(self) -> Flags:
+        """Applications that another one for the same subject settles; departments are not asked about them."""
+        found: Flags = self.column("settled").is_valid().to_numpy(zero_copy_only=False)
+        return found
 
     def row_of(self, application: str) -> int | None:
         """Row of an application code; None if it is not in the list."""
@@ -120,7 +131,8 @@ def normalised(raw: Any, policy: Policy, name: str = "") -> Applications:
     raw, kinds = raw.filter(here), kinds.filter(here)
     order = _order(raw["application"], name)
     table = _table(raw.take(order), kinds.take(order), policy, name)
-    return Applications(table.append_column("duplicate", pa.array(duplicates(table))).select(SCHEMA.names).cast(SCHEMA))
+    table = table.append_column("settled", settled(table)).select(SCHEMA.names)
+    return Applications(table.cast(SCHEMA).combine_chunks())
 
 
 def _order(codes: Any, name: str) -> Any:
@@ -136,7 +148,7 @@ def _order(codes: Any, name: str) -> Any:
 
 
 def _table(raw: Any, kinds: Any, policy: Policy, name: str) -> Any:
-    """Every column of SCHEMA but `duplicate`."""
+    """Every column of SCHEMA but `settled`, and what the handler's document says, good or bad."""
     types, documents = _plain(raw["document_type"]), _texts(raw["document_number"])
     domains, fits = _domains(kinds, types, policy)
     handlers = columns.citizen_texts(columns.citizen_keys(_texts(raw["handler_number"])))
@@ -154,6 +166,7 @@ def _table(raw: Any, kinds: Any, policy: Policy, name: str) -> Any:
             "fits": pa.array(fits),
             "handler_name": columns.names(_texts(raw["handler_name"])),
             "handler": handlers,
+            "handler_document": _bare(_texts(raw["handler_number"])),
             "failed_draws": _counts(raw["failed_draws"], name),
         }
     )
@@ -162,7 +175,7 @@ def _table(raw: Any, kinds: Any, policy: Policy, name: str) -> Any:
 def _domains(kinds: Any, types: Any, policy: Policy) -> tuple[Any, Flags]:
     """Domain of each subject (null: none), and whether the kind may apply with the document at all.
 
-    A kind with a document of its pool that is not its own still has a subject: it can be a double, but not be met.
+    A misfit still has a subject, so that its owner finds it; but it takes no part in doubles and is asked nothing.
     """
     pairs = pc.binary_join_element_wise(kinds, types, "\x1f")
     exact = {f"{kind.kind}\x1f{kind.document_type}": kind.domain for kind in policy.kinds if kind.pool}
@@ -193,24 +206,47 @@ def _subjects(documents: Any, domains: Any) -> Any:
     return found
 
 
-def duplicates(table: Any) -> Flags:
-    """Which applications do not count because an earlier one of the same subject does.
+def settled(table: Any) -> Any:
+    """Which applications another one for the same subject settles, and how.
 
     Shape
-        table: columns application, submitted_on, domain, subject; a null subject is nobody's double.
+        table: columns of SCHEMA and `handler_document`. Misfits, unknown kinds and bad subjects take no part.
+        returns: DUPLICATE, CONFLICT, or null.
     Source
-        The earliest day counts, then the smallest code; a missing day is later than every day.
+        Of one applicant's applications the earliest day counts (no real day: last), then the smallest code. If name,
+        or a unit's handler, differ among them, somebody has used another's number: all go to a person.
     """
-    known = pc.fill_null(pc.binary_join_element_wise(table["domain"], table["subject"], "\x1f"), "")
-    codes = np.asarray(_whole(known).dictionary_encode().indices)
-    several = (np.bincount(codes)[codes] > 1) & _whole(table["subject"]).is_valid().to_numpy(zero_copy_only=False)
+    subjects = pc.binary_join_element_wise(table["pool"], table["domain"], table["subject"], "\x1f")
+    part = _flags(pc.and_(table["fits"], table["subject"].is_valid()))
+    codes = np.asarray(_whole(pc.fill_null(subjects, "")).dictionary_encode().indices)
+    several = part & (np.bincount(codes[part], minlength=len(codes) + 1)[codes] > 1)
     rows = np.flatnonzero(several)
-    days = pc.fill_null(_whole(table["submitted_on"]).take(pa.array(rows)), "9999-99-99")
-    applications = _whole(table["application"]).take(pa.array(rows))
-    order = np.lexsort((_objects(applications), _objects(days), codes[rows]))
-    later = np.zeros(len(codes), np.bool_)
-    later[rows[order[1:]]] = codes[rows[order[1:]]] == codes[rows[order[:-1]]]
-    return later
+    some = table.take(pa.array(rows))
+    found = np.full(len(codes), None, np.object_)
+    found[rows] = _settled_groups(codes[rows], _applicants(some), some)
+    return pa.array(found, pa.string())
+
+
+def _settled_groups(codes: npt.NDArray[np.int32], applicants: npt.NDArray[np.int32], some: Any) -> Any:
+    """How each row of the groups `codes` is settled; None for the one that counts."""
+    days = pc.fill_null(_whole(some["submitted_on"]), "9999-99-99")
+    order = np.lexsort((_objects(_whole(some["application"])), _objects(days), codes))
+    first = np.append(True, codes[order][1:] != codes[order][:-1])[: len(order)]
+    group = np.cumsum(first) - 1
+    same = applicants[order] == applicants[order][np.flatnonzero(first)][group]
+    in_conflict = np.bincount(group, weights=~same, minlength=1)[group] > 0
+    found = np.full(len(order), None, np.object_)
+    found[order] = np.where(in_conflict, CONFLICT, np.where(first, None, DUPLICATE))
+    return found
+
+
+def _applicants(some: Any) -> npt.NDArray[np.int32]:
+    """A number for each applicant as named: by name, and a unit by its handler's number too."""
+    # A person has no handler; a handler's number that does not hold still tells two handlers apart.
+    handlers = pc.if_else(some["handler_name"].is_valid(), some["handler_name"], "")
+    handlers = pc.coalesce(some["handler"], some["handler_document"], "")
+    named = pc.binary_join_element_wise(pc.fill_null(some["name"], ""), handlers, "\x1f")
+    return np.asarray(_whole(named).dictionary_encode().indices)
 
 
 def _mapped(keys: Any, values: Mapping[str, str | None], missing: str | None = "") -> Any:

@@ -1,8 +1,9 @@
 """Policy: the numbers a round goes by, each dated and with its source, read from a folder an office can correct.
 
 `quota.csv` how many win, `ladder.csv` how many balls, `limits.csv` working days and the like, `kinds.csv` who may
-apply with which document, `remedies.csv` what happens when a re-check comes too late. A row is in force from
-`valid_from` to `valid_until`, both days included; without `valid_until` it has no end.
+apply with which document, `remedies.csv` what happens when a re-check comes too late, `reasons.csv` what the public
+reads for reasons that belong to no single rule. A row is in force from `valid_from` to `valid_until`, both days
+included; without `valid_until` it has no end.
 """
 
 import csv
@@ -62,6 +63,7 @@ class Policy:
     limits: Mapping[str, int]
     kinds: tuple[Kind, ...]
     remedies: tuple[Remedy, ...]
+    reasons: Mapping[str, tuple[str, str]]  #: Chinese and English text by code
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -72,6 +74,7 @@ class Policy:
             "limits": dict(self.limits),
             "kinds": [asdict(kind) for kind in self.kinds],
             "remedies": [asdict(remedy) for remedy in self.remedies],
+            "reasons": {code: list(texts) for code, texts in self.reasons.items()},
         }
 
     def digest(self) -> str:
@@ -101,6 +104,7 @@ def from_json(value: Mapping[str, Any]) -> Policy:
         dict(value["limits"]),
         tuple(Kind(**kind) for kind in value["kinds"]),
         tuple(Remedy(**remedy) for remedy in value["remedies"]),
+        {code: (zh, en) for code, (zh, en) in value["reasons"].items()},
     )
 
 
@@ -114,6 +118,7 @@ def read_policy(folder: Path, at: date, scale: str = CITY) -> Policy:
     limits = _rows(folder / "limits.csv", ("limit", "value"), ("limit",), at)
     kinds = _rows(folder / "kinds.csv", ("kind", "pool", "document_type", "domain"), ("kind", "document_type"), at)
     remedies = _rows(folder / "remedies.csv", ("remedy", "zh", "en"), ("remedy",), at)
+    reasons = _rows(folder / "reasons.csv", ("reason", "zh", "en"), ("reason",), at)
     return Policy(
         at,
         scale,
@@ -122,6 +127,7 @@ def read_policy(folder: Path, at: date, scale: str = CITY) -> Policy:
         {row.text("limit"): row.number("value") for row in limits},
         tuple(Kind(*(row.text(name) for name in ("kind", "pool", "document_type", "domain"))) for row in kinds),
         tuple(Remedy(*(row.text(name) for name in ("remedy", "zh", "en"))) for row in remedies),
+        {row.text("reason"): (row.text("zh"), row.text("en")) for row in reasons},
     )
 
 

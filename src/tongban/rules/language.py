@@ -66,7 +66,7 @@ _TOKEN = re.compile(
     | (?P<given>\{[a-z][a-z0-9_]*\})
     | (?P<sign><=|>=|<>|!=|[<>=+\-*(),.])
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 _NEVER = {
     "LIKE": "Compare with = or IN; texts are normalised when the register's data are taken in.",

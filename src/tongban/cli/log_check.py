@@ -1,0 +1,176 @@
+"""What `log verify` found, in words; and whether a receipt is kept by the logs it names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tongban.cli import log_read
+from tongban.cli.keyring import Keyring, LogKeyUnlisted
+from tongban.exchange import envelope
+from tongban.kit.errors import Invalid
+from tongban.kit.keys import PublicKey
+from tongban.tlog import folder, history, segment
+from tongban.tlog.audit import Problem
+from tongban.tlog.checkpoint import CheckpointInvalid, key_hash, parse
+from tongban.tlog.segment import FRAMES, entry_file
+from tongban.tlog.tree import leaf_hash
+from tongban.tlog.verify import Progress, Verification, verify
+
+#: Problem codes (log reference, section 8) in the words of somebody who has to act on them.
+MEANING = {
+    "tlog.damaged": "bytes were changed or are missing: entries that were whole are not any more",
+    "tlog.shorter_than_checkpoint": "entries that this checkpoint covers are gone or unreadable",
+    "tlog.root_differs": "entries that this checkpoint covers were changed, exchanged or removed",
+    "tlog.leaf_not_canonical": "the leaf is not in its one form",
+    "tlog.record_differs": "the record is not the one that was hashed into the leaf",
+    "tlog.keys_differ": "the batch's key column is not the one in its leaf",
+    "tlog.record_unexpected": "a public entry has something hidden behind it",
+    "tlog.record_missing": "a record is gone and no destruction entry says so",
+    "tlog.destruction_unreadable": "a destruction speaks of entries that it cannot speak of",
+    "tlog.record_unreadable": "the record does not say what its kind must say",
+    "tlog.request_differs": "the signed request is not the one whose digest was logged",
+    "tlog.signature_differs": "a signature does not hold",
+    "tlog.key_unknown": "signed with a key that the directory does not list, or with another than the record names",
+    "tlog.checkpoint_invalid": "not signed by this log's key, or not a checkpoint",
+    "tlog.checkpoints_disordered": "smaller than the checkpoint before it",
+    "tlog.checkpoint_not_kept": "it was published, but is missing among those kept",
+    "cli.foreign_checkpoint": "signed, but not by a key of this log's own member",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A problem, placed for a person."""
+
+    code: str
+    file: str
+    place: str  #: within the file: "entry 17"
+    meaning: str
+
+    def sentence(self) -> str:
+        return f"{self.file}, {self.place}: {self.meaning} ({self.code})"
+
+
+def checked(directory: Path, ring: Keyring | None, signatures: bool, progress: Progress) -> Verification:
+    """Verify the log; with `signatures` those of every request and answer too. Raises NotALog, LogKeyUnlisted."""
+    origin = folder.identity(directory)["origin"]
+    own = ring.of_log(origin) if ring else {}
+    if ring and not own:
+        raise LogKeyUnlisted(origin=origin)
+    if not ring or not signatures:
+        return verify(directory, own, progress=progress)
+    return verify(directory, {**ring.calling, **own}, _rebuild(origin), progress=progress)
+
+
+def _rebuild(origin: str) -> Any:
+    """Makes the bytes that were signed for the answer to a logged call."""
+    return lambda index, leaf, record: envelope.answer_base(record, entry=index, leaf=leaf.hex(), origin=origin)
+
+
+def foreign_checkpoints(directory: Path, origin: str, own: dict[str, PublicKey]) -> list[Problem]:
+    """Checkpoints on which no signature is by the log's own member.
+
+    With the keys of all members in hand, `verify` is content with a signature of any of them.
+    """
+    ours = {key_hash(origin, key) for key in own.values()}
+    found = []
+    for note in history.read_all(directory)[0]:
+        try:
+            checkpoint, _, lines = parse(note)
+        except CheckpointInvalid:
+            continue
+        if not any(line.name == origin and line.key_hash in ours for line in lines):
+            found.append(Problem("cli.foreign_checkpoint", f"checkpoint at size {checkpoint.size}"))
+    return found
+
+
+def told(directory: Path, problem: Problem) -> Told:
+    """Name file and entry of a problem."""
+    code, place = problem
+    meaning = MEANING.get(code, "it does not hold")
+    if place.startswith("entry ") and place[6:].isdigit():
+        return Told(code, f"entries/{entry_file(directory, int(place[6:]) // FRAMES).name}", place, meaning)
+    file, comma, where = place.partition(", ")
+    if comma and file.endswith(".log"):
+        return Told(code, f"entries/{file}", f"entry {_first_bad(directory, file)} ({where})", meaning)
+    if place == "newest checkpoint":
+        return Told(code, "checkpoint", place, meaning)
+    return Told(code, "checkpoints.log" if place.startswith("checkpoint") else "entries", place, meaning)
+
+
+def _first_bad(directory: Path, file: str) -> int:
+    """Index of the first entry of the file that is not whole."""
+    number, path = int(file.partition(".")[0]), directory / "entries" / file
+    return number * FRAMES + (segment.read(path).count if path.exists() else 0)
+
+
+# Receipts
+
+
+class ReceiptInvalid(Invalid):
+    code = "cli.receipt_invalid"
+    message = "This is no receipt: {what}."
+    remedy = "Give the JSON of the header tongban-receipt as it came: origin, entry, leaf, and own_entry if there is one."
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where an answer, or the stage of a round, lies in a log; and in the asker's own log, if it is an answer's."""
+
+    origin: str
+    entry: int
+    leaf: str
+    own_entry: int | None
+
+    @classmethod
+    def read(cls, raw: bytes) -> "Receipt":
+        """Raises ReceiptInvalid."""
+        try:
+            held = orjson.loads(raw)
+            held = held.get("receipt", held)  # a round keeps it inside the story of the part
+            read = cls(held["origin"], held["entry"], held["leaf"], held.get("own_entry"))
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+            raise ReceiptInvalid(what="origin, entry and leaf are not there") from None
+        texts = isinstance(read.origin, str) and isinstance(read.leaf, str)
+        numbers = type(read.entry) is int and (read.own_entry is None or type(read.own_entry) is int)
+        if not texts or not numbers:
+            raise ReceiptInvalid(what="origin, entry or leaf is of another kind")
+        return read
+
+
+Check = tuple[bool, str]
+
+
+def provider_side(receipt: Receipt, directory: Path) -> list[Check]:
+    """Whether the log that the receipt names holds its entry. Raises NotALog."""
+    origin = folder.identity(directory)["origin"]
+    if origin != receipt.origin:
+        return [(False, f"the receipt is of the log {receipt.origin}; this is {origin}")]
+    held = log_read.entry(directory, receipt.entry)
+    if held is None:
+        return [(False, f"the log has no entry {receipt.entry}")]
+    same = leaf_hash(held.leaf).hex() == receipt.leaf
+    return [(same, f"entry {receipt.entry} of {origin} {'has' if same else 'does NOT have'} the leaf of the receipt")]
+
+
+def consumer_side(receipt: Receipt, directory: Path) -> list[Check]:
+    """Whether the asker's own log committed to the question and to this answer. Raises NotALog."""
+    origin = folder.identity(directory)["origin"]
+    if receipt.own_entry is None:
+        return [(False, "the receipt names no entry of the asker's own log")]
+    held = log_read.entry(directory, receipt.own_entry)
+    record = log_read.record_of(held) if held else None
+    if record is None or (record.get("origin"), record.get("entry"), record.get("leaf")) != (
+        receipt.origin,
+        receipt.entry,
+        receipt.leaf,
+    ):
+        return [(False, f"entry {receipt.own_entry} of {origin} does not speak of this answer")]
+    answer = (True, f"entry {receipt.own_entry} of {origin} holds the answer, and names entry and leaf of the receipt")
+    asked = record.get("request_entry")
+    before = isinstance(asked, int) and 0 <= asked < receipt.own_entry
+    request = log_read.entry(directory, asked) if before else None
+    committed = request is not None and log_read.leaf_of(request).get("kind") == "request"
+    return [answer, (committed, f"entry {asked} of {origin}, before it, commits to the question")]

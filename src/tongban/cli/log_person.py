@@ -1,0 +1,157 @@
+"""Who looked at a person's data, as the log of one department tells it: by pseudonym, for the log's owner only."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tongban.cli import log_read
+from tongban.exchange import ticket
+from tongban.exchange.ticket import CaseTicket, RoundTicket
+from tongban.identity.subject import Subject
+from tongban.tlog import folder
+from tongban.tlog.entry import Stored
+
+_TICKET = re.compile(r'^"tongban-ticket": ([A-Za-z0-9_-]+)$', re.MULTILINE)
+_PERSONAL = frozenset({"request", "call", "refused", "repeat", "answer"})
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One entry about the person."""
+
+    entry: int
+    at: str
+    who: str  #: member that asked
+    operator: str
+    asked: str  #: member that was asked
+    what: str
+    purpose: str
+    case: str
+    result: str
+    sure: bool = True  #: False: the case's ticket names the person beside others; who was asked about is not logged
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch whose keys are of the person's kind: whether she is among them the log alone does not say."""
+
+    entry: int
+    at: str
+    who: str
+    rule: str
+    purpose: str
+    case: str
+    persons: int
+    committed: int | None  #: entry that commits to the persons; None: not yet, or on the asker's side
+
+
+@dataclass
+class Found:
+    """What the log says of one person."""
+
+    looks: list[Look]
+    batches: list[Batch]
+
+
+def find(directory: Path, subject: Subject, advance: Callable[[int], None]) -> Found:
+    """Everything in the log about `subject`. Raises NotALog, SubjectKeyMissing."""
+    search = _Search(subject, subject.pseudonym(folder.subject_key(directory)))
+    return search.through(log_read.entries(directory, advance))
+
+
+class _Search:
+    def __init__(self, subject: Subject, name: str) -> None:
+        self._subject, self._name = subject, name.encode()
+        self._looks: dict[int, Look] = {}
+        self._batches: dict[int, Batch] = {}
+
+    def through(self, entries: Iterable[Stored]) -> Found:
+        for one in entries:
+            leaf = log_read.leaf_of(one)
+            kind = leaf.get("kind")
+            if kind == "batch-persons":
+                self._committed(leaf, one.index)
+            elif kind == "batch":
+                self._batch(one, leaf)
+            elif kind in _PERSONAL and one.record:
+                self._personal(str(kind), one, leaf)
+        return Found(list(self._looks.values()), list(self._batches.values()))
+
+    def _personal(self, kind: str, one: Stored, leaf: Mapping[str, Any]) -> None:
+        assert one.record is not None
+        if kind == "answer":
+            self._answer(orjson.loads(one.record))
+        elif self._name in one.record:
+            self._looks[one.index] = _look(kind, one.index, orjson.loads(one.record))
+        elif kind == "repeat":
+            self._repeat(one.index, orjson.loads(one.record))
+        elif kind == "refused":
+            self._refused(one.index, orjson.loads(one.record))
+        elif kind == "request":
+            self._batch(one, leaf)
+
+    def _answer(self, record: Mapping[str, Any]) -> None:
+        """The answer to one of the looks that this log's own department made."""
+        index = record.get("request_entry")
+        if index in self._looks:
+            asked = self._looks[index]
+            self._looks[index] = Look(**{**_fields(asked), "result": _result(record)})
+
+    def _repeat(self, index: int, record: Mapping[str, Any]) -> None:
+        if record.get("repeat_of") in self._looks:
+            look = _look("repeat", index, record)
+            self._looks[index] = Look(**{**_fields(look), "result": f"the answer of entry {record['repeat_of']} again"})
+
+    def _refused(self, index: int, record: Mapping[str, Any]) -> None:
+        """A refusal is logged without a person; the ticket that came with the call says whom the case concerns."""
+        held = _ticket(record)
+        if isinstance(held, CaseTicket) and held.covers(str(self._subject.domain), self._subject.key):
+            look = _look("refused", index, record)
+            self._looks[index] = Look(**{**_fields(look), "sure": len(held.subjects) == 1})
+
+    def _batch(self, one: Stored, leaf: Mapping[str, Any]) -> None:
+        record = log_read.record_of(one) or {}
+        held = _ticket(record)
+        if isinstance(held, RoundTicket) and held.domain == str(self._subject.domain):
+            who, rule = record.get("consumer", ""), record.get("rule") or record.get("resource", "")
+            about = (who, rule, record.get("purpose", ""), record.get("case", ""), leaf.get("n", 0))
+            self._batches[one.index] = Batch(one.index, record.get("at", ""), *about, None)
+
+    def _committed(self, leaf: Mapping[str, Any], index: int) -> None:
+        batch = self._batches.get(leaf.get("batch", -1))
+        if batch is not None:
+            self._batches[batch.entry] = Batch(**{**_fields(batch), "committed": index})
+
+
+def _fields(one: Look | Batch) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in one.__dataclass_fields__}
+
+
+def _ticket(record: Mapping[str, Any]) -> CaseTicket | RoundTicket | None:
+    """The ticket that came with a logged call; its signature was judged when the call came."""
+    base = record.get("base")
+    text = _TICKET.search(base) if isinstance(base, str) else None
+    read = ticket.read(text[1]) if text else None
+    return read if isinstance(read, CaseTicket | RoundTicket) else None
+
+
+def _look(kind: str, index: int, record: Mapping[str, Any]) -> Look:
+    said = {name: str(record.get(name, "")) for name in ("at", "operator", "purpose", "case", "resource")}
+    fields = ", ".join(record.get("fields", []))
+    what = f"{record.get('call', '')} {said['resource']}{f' ({fields})' if fields else ''}"
+    result = "no answer that counts" if kind == "request" else _result(record)
+    who, asked = str(record.get("consumer", "")), str(record.get("provider", ""))
+    return Look(index, said["at"], who, said["operator"], asked, what, said["purpose"], said["case"], result)
+
+
+def _result(record: Mapping[str, Any]) -> str:
+    """What came of it, without what was said: the answer itself is not in the log."""
+    if record.get("code") or record.get("status") != 200:
+        return f"refused: {record.get('code') or record.get('status')}"
+    if "rows" in record:
+        return f"{record['rows']} records"
+    return {"verdict": "a verdict", "records": "records"}.get(record.get("outcome", ""), "answered")
