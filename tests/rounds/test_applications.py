@@ -3,8 +3,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.rounds.world import a_line, a_list, a_raw_list, a_unit, citizen, code, organisation, raw_file, the_policy
-from tongban.rounds.applications import ListInvalid, normalised, read_raw
+from tests.rounds.world import (
+    a_line,
+    a_list,
+    a_raw_list,
+    a_unit,
+    again,
+    citizen,
+    code,
+    organisation,
+    raw_file,
+    the_policy,
+)
+from tongban.rounds.applications import CONFLICT, DUPLICATE, ListInvalid, normalised, read_raw
 
 
 def rows(*lines):
@@ -56,6 +67,7 @@ def test_a_unit_is_known_by_its_organisation_code_and_its_handler_by_his_number(
         ("foreign", "身份证", "citizen", False),
         ("enterprise", "身份证", "organisation_code", False),
         ("resident", "驾驶证", None, False),
+        ("resident", "组织机构代码", "organisation_code", False),
         ("", "身份证", "citizen", False),
     ],
 )
@@ -79,58 +91,98 @@ def test_a_military_line_leaves_no_trace(kind):
 
 
 def test_a_military_line_makes_nobody_a_double():
-    found = rows(a_line(1, kind="military", document_number=citizen(9)), a_line(2, document_number=citizen(9)))
-    assert [one["duplicate"] for one in found] == [False]
+    assert settled(again(1, 9, kind="military"), again(2, 9)) == {}
 
 
-# --- Doubles ------------------------------------------------------------------------------------
+# --- Doubles and conflicts ----------------------------------------------------------------------
 
 
-def doubles(*lines):
-    return [one["application"] for one in rows(*lines) if one["duplicate"]]
+def settled(*lines):
+    return {one["application"]: one["settled"] for one in rows(*lines) if one["settled"]}
 
 
 def test_the_earliest_of_two_applications_counts():
-    later, earlier = a_line(1, submitted_on="2014-05-11"), a_line(2, document_number=citizen(1))
-    assert doubles(later, earlier) == [code(1)]
+    assert settled(a_line(1, submitted_on="2014-05-11"), again(2, 1)) == {code(1): DUPLICATE}
 
 
 def test_of_two_on_one_day_the_smaller_code_counts():
-    assert doubles(a_line(2, document_number=citizen(1)), a_line(1)) == [code(2)]
+    assert settled(again(2, 1), a_line(1)) == {code(2): DUPLICATE}
 
 
 @pytest.mark.parametrize("day", [None, "", "2014-02-30", "10.5.2014"])
-def test_an_application_without_a_day_is_later_than_any(day):
-    assert doubles(a_line(1, submitted_on=day), a_line(2, document_number=citizen(1))) == [code(1)]
+def test_an_application_without_a_real_day_is_later_than_any(day):
+    assert settled(a_line(1, submitted_on=day), again(2, 1)) == {code(1): DUPLICATE}
 
 
 def test_a_person_is_the_same_whatever_kind_she_applies_as():
-    assert doubles(a_line(1), a_line(2, kind="work_permit", document_number=citizen(1))) == [code(2)]
+    assert settled(a_line(1), again(2, 1, kind="work_permit")) == {code(2): DUPLICATE}
+
+
+def test_a_name_spelled_otherwise_is_the_same_name():
+    assert settled(a_line(1), again(2, 1, name=" 张　１")) == {code(2): DUPLICATE}
+
+
+def test_two_names_under_one_number_are_a_conflict_that_displaces_nobody():
+    assert settled(a_line(1), again(2, 1, name="王五")) == {code(1): CONFLICT, code(2): CONFLICT}
+
+
+def test_one_stranger_among_three_makes_all_of_them_a_conflict():
+    found = settled(a_line(1), again(2, 1), again(3, 1, name=None))
+    assert found == {code(1): CONFLICT, code(2): CONFLICT, code(3): CONFLICT}
+
+
+def test_a_unit_that_applies_twice_through_one_handler_is_a_double():
+    twice = a_unit(2, document_number=organisation(1), name="张1", handler_number=citizen(500_001))
+    assert settled(a_unit(1), twice) == {code(2): DUPLICATE}
+
+
+@pytest.mark.parametrize("handler", [citizen(500_002), "123", None])
+def test_a_unit_that_applies_through_two_handlers_is_a_conflict(handler):
+    other = a_unit(2, document_number=organisation(1), name="张1", handler_number=handler)
+    assert settled(a_unit(1), other) == {code(1): CONFLICT, code(2): CONFLICT}
+
+
+def test_a_person_has_no_handler_whatever_stands_in_the_column():
+    assert settled(a_line(1), again(2, 1, handler_number=citizen(7))) == {code(2): DUPLICATE}
 
 
 def test_the_same_digits_in_two_kinds_of_document_are_two_subjects():
     passport = a_line(1, kind="foreign", document_type="护照", document_number="12345678")
     permit = a_line(2, kind="foreign", document_type="台胞证", document_number="12345678")
-    assert doubles(passport, permit) == []
+    assert settled(passport, permit) == {}
 
 
 def test_bad_numbers_are_never_doubles_of_each_other():
-    assert doubles(a_line(1, document_number="123"), a_line(2, document_number="123")) == []
+    assert settled(a_line(1, document_number="123"), a_line(2, document_number="123")) == {}
+
+
+@pytest.mark.parametrize("change", [{"kind": "foreign"}, {"kind": ""}])
+def test_misfits_and_unknown_kinds_take_no_part(change):
+    assert settled(a_line(1), again(2, 1, **change)) == {}
 
 
 def test_one_handler_may_handle_two_units():
-    assert doubles(a_unit(1), a_unit(2, handler_number=citizen(500_001))) == []
+    assert settled(a_unit(1), a_unit(2, handler_number=citizen(500_001))) == {}
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["2014-05-01", "2014-05-02", None])), max_size=12))
-@settings(max_examples=40)
-def test_doubles_are_what_a_slow_reading_of_the_rule_finds(people):
-    lines = [a_line(n, document_number=citizen(who), submitted_on=day) for n, (who, day) in enumerate(people)]
-    expected = set()
-    for who in range(5):
-        own = sorted((day or "9", code(n)) for n, (whom, day) in enumerate(people) if whom == who)
-        expected |= {application for _, application in own[1:]}
-    assert set(doubles(*lines)) == expected
+_WHO = st.tuples(st.integers(0, 3), st.sampled_from(["2014-05-01", "2014-05-02", None]), st.sampled_from("甲甲甲乙"))
+
+
+@given(st.lists(_WHO, max_size=12))
+@settings(max_examples=60)
+def test_doubles_and_conflicts_are_what_a_slow_reading_of_the_rule_finds(people):
+    lines = [
+        a_line(n, document_number=citizen(who), submitted_on=day, name=name)
+        for n, (who, day, name) in enumerate(people)
+    ]
+    expected = {}
+    for who in range(4):
+        own = sorted((day or "9", code(n), name) for n, (whom, day, name) in enumerate(people) if whom == who)
+        if len({name for _, _, name in own}) > 1:
+            expected |= {application: CONFLICT for _, application, _ in own}
+        else:
+            expected |= {application: DUPLICATE for _, application, _ in own[1:]}
+    assert settled(*lines) == expected
 
 
 # --- Lists that are refused ---------------------------------------------------------------------

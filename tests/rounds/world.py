@@ -71,6 +71,11 @@ def a_line(number: int, **change: Any) -> dict[str, Any]:
     return line | change
 
 
+def again(number: int, of: int, **change: Any) -> dict[str, Any]:
+    """A further application of the person who hands in `a_line(of)`."""
+    return a_line(number, **({"document_number": citizen(of), "name": f"张{of}"} | change))
+
+
 def a_unit(number: int, **change: Any) -> dict[str, Any]:
     """An enterprise, whose application somebody handles."""
     own = {

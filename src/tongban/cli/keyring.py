@@ -53,7 +53,7 @@ class Keyring:
     def of_log(self, origin: str) -> dict[str, PublicKey]:
         """The keys that may sign checkpoints of the log `origin`: its member's online keys, or the hub's log keys."""
         member = origin.partition("/")[0]
-        found = {}
+        found: dict[str, PublicKey] = {}
         for one in self.directories:
             hub = one.root.roles["log"] if one.root.log_origin == origin else ()
             own = [key.public for key in one.by_role.get((member, "online"), ())]
@@ -86,7 +86,7 @@ class Keyring:
 
 _PINNED = {
     "--root": "the root is the one given with --root",
-    "node.toml": "the root is the one in this node's own node.toml; a stranger compares it with the bureau's announcement",
+    "node.toml": "the root is the one in this node's node.toml: a stranger compares it with the bureau's announcement",
     "": "the root was taken from the directory itself: compare it with the bureau's announcement, or give --root",
 }
 

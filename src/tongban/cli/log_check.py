@@ -112,7 +112,9 @@ def _first_bad(directory: Path, file: str) -> int:
 class ReceiptInvalid(Invalid):
     code = "cli.receipt_invalid"
     message = "This is no receipt: {what}."
-    remedy = "Give the JSON of the header tongban-receipt as it came: origin, entry, leaf, and own_entry if there is one."
+    remedy = (
+        "Give the JSON of the header tongban-receipt as it came: origin, entry, leaf, and own_entry if there is one."
+    )
 
 
 @dataclass(frozen=True, slots=True)

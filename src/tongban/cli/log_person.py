@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from tongban.cli import log_read
 from tongban.exchange import ticket
 from tongban.exchange.ticket import CaseTicket, RoundTicket
 from tongban.identity.subject import Subject
+from tongban.rules.verdict import unpack
 from tongban.tlog import folder
 from tongban.tlog.entry import Stored
 
@@ -46,7 +47,8 @@ class Batch:
     purpose: str
     case: str
     persons: int
-    committed: int | None  #: entry that commits to the persons; None: not yet, or on the asker's side
+    result: str
+    committed: int | None = None  #: entry that commits to the persons; None: not yet, or on the asker's side
 
 
 @dataclass
@@ -65,7 +67,7 @@ def find(directory: Path, subject: Subject, advance: Callable[[int], None]) -> F
 
 class _Search:
     def __init__(self, subject: Subject, name: str) -> None:
-        self._subject, self._name = subject, name.encode()
+        self._subject, self._name = subject, name
         self._looks: dict[int, Look] = {}
         self._batches: dict[int, Batch] = {}
 
@@ -83,52 +85,49 @@ class _Search:
 
     def _personal(self, kind: str, one: Stored, leaf: Mapping[str, Any]) -> None:
         assert one.record is not None
-        if kind == "answer":
-            self._answer(orjson.loads(one.record))
-        elif self._name in one.record:
-            self._looks[one.index] = _look(kind, one.index, orjson.loads(one.record))
+        record = orjson.loads(one.record)
+        if self._name in record.get("subjects", ()):
+            self._looks[one.index] = _look(kind, one.index, record)
+        elif kind == "answer":
+            self._answer(record)
         elif kind == "repeat":
-            self._repeat(one.index, orjson.loads(one.record))
-        elif kind == "refused":
-            self._refused(one.index, orjson.loads(one.record))
-        elif kind == "request":
+            self._repeat(one.index, record)
+        elif record.get("call") == "match":
             self._batch(one, leaf)
+        elif kind == "refused":
+            self._refused(one.index, record)
 
     def _answer(self, record: Mapping[str, Any]) -> None:
         """The answer to one of the looks that this log's own department made."""
         index = record.get("request_entry")
-        if index in self._looks:
-            asked = self._looks[index]
-            self._looks[index] = Look(**{**_fields(asked), "result": _result(record)})
+        for table in (self._looks, self._batches):
+            if index in table:
+                table[index] = replace(table[index], result=_result(record))
 
     def _repeat(self, index: int, record: Mapping[str, Any]) -> None:
         if record.get("repeat_of") in self._looks:
             look = _look("repeat", index, record)
-            self._looks[index] = Look(**{**_fields(look), "result": f"the answer of entry {record['repeat_of']} again"})
+            self._looks[index] = replace(look, result=f"the answer of entry {record['repeat_of']} again")
 
     def _refused(self, index: int, record: Mapping[str, Any]) -> None:
         """A refusal is logged without a person; the ticket that came with the call says whom the case concerns."""
         held = _ticket(record)
         if isinstance(held, CaseTicket) and held.covers(str(self._subject.domain), self._subject.key):
             look = _look("refused", index, record)
-            self._looks[index] = Look(**{**_fields(look), "sure": len(held.subjects) == 1})
+            self._looks[index] = replace(look, sure=len(held.subjects) == 1)
 
     def _batch(self, one: Stored, leaf: Mapping[str, Any]) -> None:
         record = log_read.record_of(one) or {}
         held = _ticket(record)
         if isinstance(held, RoundTicket) and held.domain == str(self._subject.domain):
             who, rule = record.get("consumer", ""), record.get("rule") or record.get("resource", "")
-            about = (who, rule, record.get("purpose", ""), record.get("case", ""), leaf.get("n", 0))
-            self._batches[one.index] = Batch(one.index, record.get("at", ""), *about, None)
+            about = (who, rule, record.get("purpose", ""), record.get("case", ""), held.count, _outcome(leaf, record))
+            self._batches[one.index] = Batch(one.index, record.get("at", ""), *about)
 
     def _committed(self, leaf: Mapping[str, Any], index: int) -> None:
         batch = self._batches.get(leaf.get("batch", -1))
         if batch is not None:
-            self._batches[batch.entry] = Batch(**{**_fields(batch), "committed": index})
-
-
-def _fields(one: Look | Batch) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in one.__dataclass_fields__}
+            self._batches[batch.entry] = replace(batch, committed=index)
 
 
 def _ticket(record: Mapping[str, Any]) -> CaseTicket | RoundTicket | None:
@@ -143,15 +142,21 @@ def _look(kind: str, index: int, record: Mapping[str, Any]) -> Look:
     said = {name: str(record.get(name, "")) for name in ("at", "operator", "purpose", "case", "resource")}
     fields = ", ".join(record.get("fields", []))
     what = f"{record.get('call', '')} {said['resource']}{f' ({fields})' if fields else ''}"
-    result = "no answer that counts" if kind == "request" else _result(record)
+    result = _outcome({"kind": kind}, record)
     who, asked = str(record.get("consumer", "")), str(record.get("provider", ""))
     return Look(index, said["at"], who, said["operator"], asked, what, said["purpose"], said["case"], result)
+
+
+def _outcome(leaf: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    return "no answer that counts" if leaf.get("kind") == "request" else _result(record)
 
 
 def _result(record: Mapping[str, Any]) -> str:
     """What came of it, without what was said: the answer itself is not in the log."""
     if record.get("code") or record.get("status") != 200:
         return f"refused: {record.get('code') or record.get('status')}"
-    if "rows" in record:
-        return f"{record['rows']} records"
-    return {"verdict": "a verdict", "records": "records"}.get(record.get("outcome", ""), "answered")
+    if record.get("outcome") == "records":
+        return f"{record.get('rows', '?')} records"
+    if record.get("outcome") == "verdict":
+        return f"verdict {unpack(record['verdict'])[0].word}"
+    return "answered"

@@ -4,10 +4,13 @@ import argparse
 import asyncio
 import logging
 import os
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from tongban.cli import console
+from tongban.kit.errors import TongbanError, Unavailable
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +36,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     refresh.add_argument("--resource", help="only this one")
     run_ = verbs.add_parser("run", help="answer calls until stopped", epilog="example:\n  ./tongban node run DIR")
     run_.add_argument("folder", type=Path, metavar="DIR")
+    run_.add_argument(
+        "--facts-as-of", type=date.fromisoformat, metavar="DAY", help="make facts first if there are none"
+    )
     run_.add_argument("--with-parent", action="store_true", help="end when the process that started it ends")
 
 
@@ -72,19 +78,9 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _refresh(args: argparse.Namespace) -> int:
-    from tongban.kit.clock import MachineClock
     from tongban.node import config as configs
-    from tongban.node import setup
-    from tongban.node.door import NoDirectory
-    from tongban.node.source import DirectorySource
 
-    config = configs.read(args.folder)
-    source = DirectorySource(config.directory, args.folder / "directory.json", config.directory_root, MachineClock())
-    source.load_kept()
-    asyncio.run(source.pull())
-    if source.current is None:
-        raise NoDirectory()
-    for snapshot in setup.refresh(config, source.current, args.as_of or date.today(), args.resource):
+    for snapshot in _read_registers(configs.read(args.folder), args.as_of or date.today(), args.resource):
         said = {"resource": snapshot.resource, "snapshot": snapshot.id, "rows": dict(snapshot.rows)}
         if args.json:
             console.emit({**said, "rejected": snapshot.rejected, "doubts": snapshot.doubts})
@@ -96,6 +92,44 @@ def _refresh(args: argparse.Namespace) -> int:
     return 0
 
 
+def _read_registers(config: Any, day: date, only: str | None) -> Iterator[Any]:
+    """New facts, resource by resource, for the tables that the directory defines."""
+    from tongban.kit.clock import MachineClock
+    from tongban.node import setup
+    from tongban.node.door import NoDirectory
+    from tongban.node.source import DirectorySource
+
+    source = DirectorySource(config.directory, config.folder / "directory.json", config.directory_root, MachineClock())
+    source.load_kept()
+    asyncio.run(source.pull())
+    if source.current is None:
+        raise NoDirectory()
+    yield from setup.refresh(config, source.current, day, only)
+
+
+def _first_facts(config: Any, day: date) -> None:
+    """Make facts in a child that shares what is already loaded; its memory goes with it. Raises FactsFailed."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            for _ in _read_registers(config, day, None):
+                pass
+            status = 0
+        except TongbanError as error:
+            console.note(str(error))
+        finally:
+            os._exit(status)
+    if os.waitpid(child, 0)[1] != 0:
+        raise FactsFailed(node=config.id)
+
+
+class FactsFailed(Unavailable):
+    code = "cli.facts_failed"
+    message = "The registers of {node} could not be read into facts."
+    remedy = "See what was said before this line; then ./tongban node check DIR."
+
+
 def _run(args: argparse.Namespace) -> int:
     from tongban.node import config as configs
     from tongban.node import program
@@ -105,6 +139,8 @@ def _run(args: argparse.Namespace) -> int:
         program.die_with_parent()
     config = configs.read(args.folder)
     program.refuse_unsafe(config, pass_phrase())
+    if args.facts_as_of and not (args.folder / "facts").exists():
+        _first_facts(config, args.facts_as_of)
 
     def ready(port: int) -> None:
         program.write_address(args.folder, port)

@@ -80,22 +80,14 @@ class Supervisor:
 
     async def _start(self, node: str, gate: asyncio.Semaphore, advance: Callable[[int], None]) -> None:
         async with gate:
-            if not (self._folder(node) / "facts").exists():
-                await self._refresh(node)
             await self._spawn(node)
-        await self._answering(node)
+            await self._answering(node)
         advance(1)
-
-    async def _refresh(self, node: str) -> None:
-        words = ("node", "refresh", str(self._folder(node)), "--as-of", self._city.world.isoformat())
-        child = await self._child(words, self._folder(node) / "refresh.out")
-        if await child.wait() != 0:
-            raise self._silent(node, self._folder(node) / "refresh.out")
 
     async def _spawn(self, node: str) -> None:
         folder = self._folder(node)
         (folder / "address.json").unlink(missing_ok=True)
-        words = ("node", "run", str(folder), "--with-parent")
+        words = ("node", "run", str(folder), "--with-parent", "--facts-as-of", self._city.world.isoformat())
         self._children[node] = await self._child(words, folder / "node.out")
 
     async def _child(self, words: tuple[str, ...], out: Path) -> Process:

@@ -9,9 +9,7 @@ import base64
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from tongban.exchange import client
 from tongban.exchange.client import Answer, Prepared
@@ -24,6 +22,9 @@ from tongban.kit.errors import Refused
 from tongban.kit.keys import SigningKey
 from tongban.node.source import DirectorySource
 from tongban.tlog.log import Log
+
+if TYPE_CHECKING:
+    import aiohttp
 
 #: Seconds to wait for an answer, by kind of call. A batch of millions takes its time.
 PATIENCE: Mapping[str, int] = {"query": 20, "verify": 20, "match": 600}
@@ -135,6 +136,9 @@ class Outlet:
     async def _send(
         self, address: str, certificate: str | None, prepared: Prepared
     ) -> tuple[int, list[tuple[bytes, bytes]], bytes] | Refused:
+        # A node that only answers never loads a client.
+        import aiohttp
+
         if self._session is None:
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200), auto_decompress=False)
         headers = {name.decode(): value.decode() for name, value in prepared.signed.headers}

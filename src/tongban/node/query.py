@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import orjson
 
 from tongban.catalogue.grading import apply_mask
+from tongban.exchange import ask
 from tongban.exchange import grant as grants
 from tongban.exchange import ticket as tickets
 from tongban.exchange.grant import Grant
@@ -21,26 +21,12 @@ from tongban.node.gate import Admitted, Answered
 from tongban.tlog.pseudonym import pseudonym
 
 _MOST_PEOPLE = 20_000
-_BAD = Refused("exchange.bad_request", "the body has not the form of a query")
 _NOT_SERVED = Refused("exchange.resource_not_served", "this node does not answer queries on that resource")
 _BAD_SUBJECT = Refused("exchange.bad_subject", "the subject's key is not in its one spelling")
 _DOWN = Refused("exchange.register_unavailable", "the department's register does not answer; nothing is known")
 _CHANGED = Refused("exchange.register_changed", "the department's register has changed its shape; nothing is known")
 _SLOW = Refused("exchange.register_slow", "the department's register did not answer in time; nothing is known")
 _TOO_MANY = Refused("exchange.too_many_records", "more records carry this key than an answer may hold")
-
-
-class _Asked(msgspec.Struct, forbid_unknown_fields=True):
-    domain: str
-    key: str
-
-
-class _Query(msgspec.Struct, forbid_unknown_fields=True):
-    subject: _Asked
-    fields: list[str]
-
-
-_decode = msgspec.json.Decoder(_Query).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +58,9 @@ class QueryDesk:
         self._people: dict[tuple[str, str, str], str] = {}
 
     async def answer(self, admitted: Admitted, body: bytes) -> Answered | Refused:
-        try:
-            asked = _decode(body)
-        except msgspec.MsgspecError:
-            return _BAD
+        asked = ask.read_query(body)
+        if isinstance(asked, Refused):
+            return asked
         subject = asked.subject
         person = self._person(admitted.ticket, subject)
         if isinstance(person, Refused):
@@ -87,7 +72,7 @@ class QueryDesk:
             return rows
         return self._answered(admitted, person, tuple(asked.fields), rows)
 
-    def _person(self, ticket: Ticket, subject: _Asked) -> str | Refused:
+    def _person(self, ticket: Ticket, subject: ask.Asked) -> str | Refused:
         """Pseudonym of the subject, once it is known to be the ticket's and in its one spelling."""
         named = (ticket.id, subject.domain, subject.key)
         person = self._people.get(named)

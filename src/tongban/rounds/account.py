@@ -24,11 +24,11 @@ from tongban.rounds.figures import (
 from tongban.rounds.folder import STAGES, RoundFolder, Stage
 from tongban.rounds.questions import Bytes, Question
 from tongban.rounds.recheck import effective, rechecks
-from tongban.rounds.results import OWN_REASONS, counts, read_results
+from tongban.rounds.results import counts, read_results
 from tongban.rounds.round import read_round
 from tongban.rounds.steps import corrections, read_heard, read_verdicts
 from tongban.rounds.verdicts import NOT_ASKED, Asking, Heard, corrected
-from tongban.rules.verdict import Verdict, unpack
+from tongban.rules.verdict import Reason, Verdict, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def account(folder: RoundFolder, asked: Asking, names: Names) -> RoundFigures:
     round, every = read_round(folder), rechecks(folder)
     columns = corrected(read_verdicts(folder), corrections(asked.applications, effective(every)))
     table = read_results(_latest(folder) / "decisions.parquet", ["application", "status", "rule", "reason"])
-    by_status, heard = counts(table), read_heard(folder)
+    by_status, heard, texts = counts(table), read_heard(folder), round.policy.reasons
     came = {rule: list(_came(folder, rule, one)) for rule, one in heard.items()}
     return RoundFigures(
         round=round.id,
@@ -69,8 +69,8 @@ def account(folder: RoundFolder, asked: Asking, names: Names) -> RoundFigures:
         eligible=by_status["eligible"],
         not_eligible=by_status["not_eligible"],
         needs_person=by_status["needs_person"],
-        decided_by=_without_rule(table),
-        rules=tuple(_rule(question, columns[question.rule]) for question in asked.questions),
+        decided_by=_without_rule(table, texts),
+        rules=tuple(_rule(question, columns[question.rule], texts) for question in asked.questions),
         departments=tuple(_departments(asked.questions, heard, came, names)),
         pools=tuple(_pools(folder, names)),
         parties=round.parties,
@@ -94,18 +94,24 @@ def _identity_met(asked: Asking, columns: Mapping[str, Bytes]) -> int:
     return int((some & asked.confirmed(columns)).sum())
 
 
-def _without_rule(table: Any) -> tuple[ReasonCount, ...]:
-    """Findings that no rule gave."""
+def _without_rule(table: Any, texts: Mapping[str, tuple[str, str]]) -> tuple[ReasonCount, ...]:
+    """Findings that no rule gave: doubles, conflicts, kinds without a rule."""
     alone = table.filter(pc.and_(table["rule"].is_null(), table["reason"].is_valid()))
-    found = Counter(alone["reason"].to_pylist())
-    verdict_of = {code: "not_met" if code == "duplicate_application" else "unknown" for code in OWN_REASONS}
+    found = Counter(zip(alone["reason"].to_pylist(), alone["status"].to_pylist(), strict=True))
     return tuple(
-        ReasonCount(code, Words(OWN_REASONS[code].say, OWN_REASONS[code].say_en), verdict_of[code], number)
-        for code, number in sorted(found.items())
+        ReasonCount(code, _words(code, texts), "not_met" if status == "not_eligible" else "unknown", number)
+        for (code, status), number in sorted(found.items())
     )
 
 
-def _rule(question: Question, column: Bytes) -> RuleFigures:
+def _words(code: str, texts: Mapping[str, tuple[str, str]], own: Reason | None = None) -> Words:
+    """The policy's text for a reason, else the rule's own, else its code."""
+    if code in texts:
+        return Words(*texts[code])
+    return Words(own.say, own.say_en) if own else Words(code, code)
+
+
+def _rule(question: Question, column: Bytes, texts: Mapping[str, tuple[str, str]]) -> RuleFigures:
     by_byte = {byte: int(number) for byte, number in enumerate(np.bincount(column, minlength=256)) if number}
     sums: Counter[str] = Counter()
     reasons = []
@@ -115,7 +121,7 @@ def _rule(question: Question, column: Bytes) -> RuleFigures:
         sums[word] += number
         reason = question.reason(reason_number)
         if word in ("not_met", "unknown") and reason:
-            reasons.append(ReasonCount(reason.code, Words(reason.say, reason.say_en), word, number))
+            reasons.append(ReasonCount(reason.code, _words(reason.code, texts, reason), word, number))
     return RuleFigures(
         rule=question.rule,
         words=Words(question.title, question.title_en),

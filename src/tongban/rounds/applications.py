@@ -216,11 +216,10 @@ def settled(table: Any) -> Any:
         Of one applicant's applications the earliest day counts (no real day: last), then the smallest code. If name,
         or a unit's handler, differ among them, somebody has used another's number: all go to a person.
     """
-    subjects = pc.binary_join_element_wise(table["pool"], table["domain"], table["subject"], "\x1f")
-    part = _flags(pc.and_(table["fits"], table["subject"].is_valid()))
-    codes = np.asarray(_whole(pc.fill_null(subjects, "")).dictionary_encode().indices)
-    several = part & (np.bincount(codes[part], minlength=len(codes) + 1)[codes] > 1)
-    rows = np.flatnonzero(several)
+    subjects = pc.fill_null(pc.binary_join_element_wise(table["domain"], table["subject"], "\x1f"), "")
+    codes = np.asarray(_whole(subjects).dictionary_encode().indices)
+    part = _whole(pc.and_(table["fits"], table["subject"].is_valid())).to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero(part & (np.bincount(codes[part], minlength=len(codes))[codes] > 1))
     some = table.take(pa.array(rows))
     found = np.full(len(codes), None, np.object_)
     found[rows] = _settled_groups(codes[rows], _applicants(some), some)
@@ -241,10 +240,10 @@ def _settled_groups(codes: npt.NDArray[np.int32], applicants: npt.NDArray[np.int
 
 
 def _applicants(some: Any) -> npt.NDArray[np.int32]:
-    """A number for each applicant as named: by name, and a unit by its handler's number too."""
-    # A person has no handler; a handler's number that does not hold still tells two handlers apart.
-    handlers = pc.if_else(some["handler_name"].is_valid(), some["handler_name"], "")
-    handlers = pc.coalesce(some["handler"], some["handler_document"], "")
+    """A number for each applicant as named: a person by name, a unit by its handler's number too."""
+    # A handler's number that does not hold still tells two handlers apart.
+    handlers = pc.coalesce(some["handler"], some["handler_document"], pa.scalar(""))
+    handlers = pc.if_else(pc.equal(some["domain"], Domain.ORGANISATION_CODE.value), handlers, "")
     named = pc.binary_join_element_wise(pc.fill_null(some["name"], ""), handlers, "\x1f")
     return np.asarray(_whole(named).dictionary_encode().indices)
 

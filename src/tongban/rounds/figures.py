@@ -33,7 +33,7 @@ class RuleFigures:
     met: int
     not_met: int
     unknown: int
-    not_asked: int  #: identity was not confirmed first
+    not_asked: int  #: identity was not confirmed first, or another application for the same subject settles it
     reasons: tuple[ReasonCount, ...]  #: of `not_met` and `unknown`, without `not_asked`
 
 

@@ -86,7 +86,7 @@ def _open_refusal(
     known = asked.confirmed(columns)
     unasked = np.zeros(len(known), np.bool_)
     for question in asked.questions:
-        unasked |= known & (columns[question.rule] == NOT_ASKED)
+        unasked |= known & (columns[question.rule] == NOT_ASKED) & ~asked.applications.settled()
     if unasked.any():
         return Refused(
             "rounds.rechecks_unasked", f"{unasked.sum()} re-checks confirmed an identity; set the round back and ask on"

@@ -110,25 +110,27 @@ class Part:
         return write_keys(self.keys)
 
 
-def with_good_key(question: Question, applications: Applications) -> Flags:
-    """Applications whose key can be asked with; the others are unknown / bad_identifier.
+def with_bad_key(question: Question, applications: Applications) -> Flags:
+    """Applications that cannot be asked about: unknown / bad_identifier.
 
-    A document that does not fit its kind makes the first questions impossible, and so all that follow.
+    A misfit is that for its first questions only; the others are not asked then.
     """
-    good: Flags = applications.column(question.about).is_valid().to_numpy(zero_copy_only=False)
-    return good & applications.flags("fits") if question.first else good
+    bad: Flags = applications.column(question.about).is_null().to_numpy(zero_copy_only=False)
+    misfit = ~applications.flags("fits")
+    return bad | misfit if question.first else bad & ~misfit
 
 
 def parts(
     question: Question, applications: Applications, asked: Flags, prefix: str = "", largest: int = MOST_ROWS
 ) -> Sequence[Part]:
-    """The parts that ask `question` about the applications in `asked` which have a good key.
+    """The parts that ask `question` about the applications in `asked` which have a good key and are not settled.
 
     One part a domain, unless there are more than `largest` keys, or one key comes with different values in the
     asked columns (two spellings of a name): then each further spelling stands in a further part, for keys in a
     part are strictly ascending.
     """
-    wanted = asked & with_good_key(question, applications)
+    good = applications.column(question.about).is_valid().to_numpy(zero_copy_only=False)
+    wanted = asked & good & applications.flags("fits") & ~applications.settled()
     found = []
     for domain, rows in _by_domain(question, applications, wanted):
         keys = _keys(question, applications, domain, rows)

@@ -56,9 +56,9 @@ REASON: Final = Words("原因", "reason")
 COUNT: Final = Words("份数", "applications")
 SMALL: Final = Words(
     "为保护个人，小于 {n} 的数写作“<{n}”；能由总数推算出它的相邻数写作“*”。"
-    "“未询问”是身份未能核对一致，没有再问其他部门。",
+    "“未询问”：身份未能核对一致，或者同一证件另有申请，没有再问。",
     "To protect persons, counts below {n} are shown as “<{n}”, and a neighbouring count that would give one away as "
-    "“*”. “Not asked”: identity was not confirmed, so no other department was asked.",
+    "“*”. “Not asked”: identity was not confirmed, or there is another application for the same document.",
 )
 
 # --- Times --------------------------------------------------------------------------------------

@@ -14,24 +14,12 @@ import pyarrow as pa
 
 from tongban.kit.errors import Invalid
 from tongban.rounds import parquet
-from tongban.rounds.applications import Applications
+from tongban.rounds.applications import CONFLICT, DUPLICATE, Applications
 from tongban.rounds.questions import Bytes, Question
 from tongban.rules.decision import NO_RULE, Decision, Outcome, decide_all
-from tongban.rules.verdict import COMMON, Reason, Verdict
+from tongban.rules.verdict import COMMON, Verdict
 
-DUPLICATE = "duplicate_application"
 NO_APPLICABLE_RULE = "no_applicable_rule"
-
-#: Findings that no rule gives, with their texts.
-OWN_REASONS = {
-    DUPLICATE: Reason(
-        0,
-        DUPLICATE,
-        "同一申请人重复申请，以最早一份为准",
-        "The same applicant applied more than once; the earliest counts",
-    ),
-    NO_APPLICABLE_RULE: COMMON[NO_APPLICABLE_RULE],
-}
 _NOBODY = COMMON[NO_APPLICABLE_RULE].number
 
 
@@ -51,13 +39,13 @@ class Findings:
         outcome: uint8, `rules.decision.Outcome`.
         rule: uint8, position of the question whose reason it is, NO_RULE if no single rule gave it.
         reason: uint8, number of that reason; of a common one, or 0, where no rule gave it.
-        duplicate: bool, decided by that alone.
+        settled: text or None, the reason of those that another application for the same subject settles.
     """
 
     outcome: Bytes
     rule: Bytes
     reason: Bytes
-    duplicate: npt.NDArray[np.bool_]
+    settled: npt.NDArray[np.object_]
 
 
 def decide(
@@ -66,7 +54,7 @@ def decide(
     applications: Applications,
     columns: Mapping[str, Bytes],
 ) -> Findings:
-    """What the verdicts come to, by each kind's decision; a double is one whatever the registers say.
+    """What the verdicts come to, by each kind's decision. Doubles are not eligible; conflicts go to a person.
 
     `decisions`: by kind of applicant; a kind without one goes to a person. Raises DecisionUnknown.
     """
@@ -76,7 +64,7 @@ def decide(
         outcome=np.full(count, Outcome.NEEDS_PERSON, np.uint8),
         rule=np.full(count, NO_RULE, np.uint8),
         reason=np.full(count, _NOBODY, np.uint8),
-        duplicate=applications.flags("duplicate"),
+        settled=np.asarray(applications.column("settled").to_numpy(zero_copy_only=False)),
     )
     kinds = applications.column("kind").dictionary_encode()
     codes = np.asarray(kinds.indices)
@@ -84,9 +72,9 @@ def decide(
         if kind in decisions:
             _check(decisions[kind], kind, place)
             _decide_kind(decisions[kind], np.flatnonzero(codes == code), questions, place, columns, found)
-    found.outcome[found.duplicate] = Outcome.NOT_ELIGIBLE
-    found.rule[found.duplicate] = NO_RULE
-    found.reason[found.duplicate] = 0
+    for reason, outcome in ((DUPLICATE, Outcome.NOT_ELIGIBLE), (CONFLICT, Outcome.NEEDS_PERSON)):
+        rows = found.settled == reason
+        found.outcome[rows], found.rule[rows], found.reason[rows] = outcome, NO_RULE, 0
     return found
 
 
@@ -162,7 +150,8 @@ def _final_reasons(questions: Sequence[Question], findings: Findings) -> Any:
         reasons[own] = np.array(_codes(question), np.object_)[findings.reason[own]]
     nobody = (findings.rule == NO_RULE) & (findings.reason == _NOBODY)
     reasons[nobody] = NO_APPLICABLE_RULE
-    reasons[findings.duplicate] = DUPLICATE
+    for reason in (DUPLICATE, CONFLICT):
+        reasons[findings.settled == reason] = reason
     return pa.array(reasons, pa.string())
 
 

@@ -1,7 +1,8 @@
 """Verdicts of a round: one byte for each rule and application, put together from the departments' answers.
 
-In this order, the first that holds: the rule is not for this kind · the number is bad · not asked, because
-identity was not confirmed first · the department has not answered · what it answered.
+In this order, the first that holds: the rule is not for this kind · not asked, because another application for the
+same subject settles this one · the number is bad · not asked, because identity was not confirmed first · the department
+has not answered · what it answered.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import pyarrow as pa
 from tongban.exchange.bulk import About
 from tongban.rounds import parquet
 from tongban.rounds.applications import Applications, Flags
-from tongban.rounds.questions import Bytes, Part, Question, parts, with_good_key
+from tongban.rounds.questions import Bytes, Part, Question, parts, with_bad_key
 from tongban.rules.verdict import Verdict, pack, unknown
 
 #: What a department said about one part: a byte a key, in the keys' order; None while it is silent.
@@ -126,8 +127,9 @@ class Asking:
         """The column before any answer; what is written later here comes earlier in the order of reasons."""
         column = np.full(len(self.applications), NO_ANSWER, np.uint8)
         column[~known] = NOT_ASKED
-        column[~with_good_key(question, self.applications)] = BAD_IDENTIFIER
+        column[with_bad_key(question, self.applications)] = BAD_IDENTIFIER
         column[self.concerned[question.rule] == 2] = DOES_NOT_SAY
+        column[self.applications.settled()] = NOT_ASKED
         column[self.concerned[question.rule] == 0] = NOT_APPLICABLE
         return column
 

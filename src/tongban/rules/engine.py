@@ -49,6 +49,14 @@ class TooSlow(Unavailable):
     remedy = "Ask for smaller parts, or grant more memory or time in the node's settings."
 
 
+class BatchFailed(Unavailable):
+    """DuckDB could not compute a batch, for a reason that is none of its rows'."""
+
+    code = "rules.batch_failed"
+    message = "The batch could not be computed ({what})."
+    remedy = "Check the node's disk and the snapshot's files, and ask again."
+
+
 def arrow_fields(columns: tuple[Column, ...]) -> list[tuple[str, pa.DataType]]:
     """Physical columns as Arrow fields."""
     return [(name, _ARROW[kind]) for column in columns for name, kind in column.physical()]
@@ -110,7 +118,7 @@ def evaluate(
     facts: a Parquet file, an Arrow table, or the name of a table of `connection`; one row per key.
     doubts: keys whose record was rejected or resembles a rejected one; None for none.
     connection: the node's own, with its own limits; else one is made for this batch.
-    Raises KeysInvalid, FactsMismatch, TooSlow. A row that fails is unknown / bad_value, never an error.
+    Raises KeysInvalid, FactsMismatch, TooSlow, BatchFailed. A row that fails is unknown / bad_value, never an error.
     """
     _check_keys(compiled, keys)
     if connection is not None:
@@ -160,16 +168,27 @@ def _with_positions(rows: pa.Table) -> pa.Table:
 
 
 def _answer(connection: duckdb.DuckDBPyConnection, query: str, seconds: float) -> pa.Table:
-    timer = threading.Timer(seconds, connection.interrupt)
-    timer.start()
+    done = threading.Event()
+    threading.Thread(target=_stop_after, args=(connection, seconds, done), daemon=True).start()
     try:
         return connection.sql(query).to_arrow_table()
     except duckdb.InterruptException:
         raise TooSlow(what=f"more than {seconds:g} seconds") from None
     except duckdb.OutOfMemoryException:
         raise TooSlow(what="more memory than allowed") from None
+    except duckdb.Error as error:
+        # Only the kind of error: DuckDB's own words may quote a value.
+        raise BatchFailed(what=type(error).__name__) from None
     finally:
-        timer.cancel()
+        done.set()
+
+
+def _stop_after(connection: duckdb.DuckDBPyConnection, seconds: float, done: threading.Event) -> None:
+    """Interrupt until it is done: an interruption between two steps of a query is lost."""
+    if done.wait(seconds):
+        return
+    while not done.wait(0.01):
+        connection.interrupt()
 
 
 def _scattered(answer: pa.Table, count: int, compiled: CompiledRule) -> Bytes:

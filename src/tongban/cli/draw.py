@@ -1,0 +1,153 @@
+"""`./tongban draw verify BUNDLE`: check a published draw.
+
+The bundle alone shows that the winners follow from its pool and its seed. That the department in charge froze this
+pool, before anybody could know the seed, is shown by the directory and by that department's log.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tongban.cli import console
+from tongban.kit.errors import Invalid
+
+if TYPE_CHECKING:
+    from tongban.cli.keyring import Keyring
+    from tongban.kit.statement import Statement
+
+_EXAMPLE = """examples:
+  ./tongban draw verify var/small/rounds/2014-3/published/public/persons
+  ./tongban draw verify var/small/rounds/2014-3/published/public/persons \\
+      --directory var/small/hub/public/directory.json --log var/small/nodes/transport/log
+Exit status 1 if the draw does not hold."""
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError)
+
+
+class NoBundle(Invalid):
+    code = "cli.no_bundle"
+    message = "There is no bundle of a draw in {folder}: it has no draw.json."
+    remedy = "Name the folder of one pool; `./tongban round publish` puts them below published/public."
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    part: str  #: "bundle", "signature" or "log"
+    holds: bool
+    what: str
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="verify")
+    purpose = "draw again from a bundle, and compare"
+    verify = verbs.add_parser("verify", help=purpose, description=purpose, epilog=_EXAMPLE)
+    verify.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder with draw.json, pool.csv and winners.csv")
+    told = "the city's published directory.json: who signed the freeze"
+    verify.add_argument("--directory", type=Path, action="append", default=[], metavar="FILE", help=told)
+    verify.add_argument("--root", default="", metavar="DIGEST", help="digest of the city's first root")
+    told = "log (or node) of the department in charge: the freeze came before the seed was opened"
+    verify.add_argument("--log", type=Path, metavar="DIR", help=told)
+
+
+def run(args: argparse.Namespace) -> int:
+    from tongban.cli.keyring import keyring
+
+    if not (args.bundle / "draw.json").is_file():
+        raise NoBundle(folder=args.bundle)
+    ring = keyring(args.directory, args.bundle, args.root) if args.directory else None
+    checks = []
+    for check in _checks(args.bundle, ring, args.log):
+        checks.append(check)
+        if not args.json:
+            console.say(f"{'✓' if check.holds else '✗'} {check.part:<10}{check.what}")
+    holds = all(check.holds for check in checks)
+    if args.json:
+        console.emit({"holds": holds, "keys": ring.to_json() if ring else None, "checks": checks})
+    else:
+        for line in ring.told() if ring else ():
+            console.say(f"  keys      {line}")
+        console.say(_verdict(checks, ring is not None, args.log is not None))
+    return 0 if holds else 1
+
+
+def _verdict(checks: list[Check], signed: bool, logged: bool) -> str:
+    if failed := next((check for check in checks if not check.holds), None):
+        return f"摇号不成立 · The draw does NOT hold ({failed.part}): {failed.what}."
+    missing = [] if signed else ["who froze the pool (--directory)"]
+    missing += [] if logged else ["that it was frozen before the seed was opened (--log)"]
+    if missing:
+        return f"摇号成立 · The winners follow from the pool and the seed. NOT shown: {'; '.join(missing)}."
+    return (
+        "摇号成立 · The draw holds: this pool was frozen and signed, then the seed opened, and these are the winners."
+    )
+
+
+def _checks(bundle: Path, ring: "Keyring | None", log: Path | None) -> Iterator[Check]:
+    """Everything that can be looked at with what was given; what is not readable does not hold."""
+    import orjson
+
+    from tongban.kit import statement
+    from tongban.rounds import verify_draw
+
+    try:
+        # Our own copy of the bundle's program: what strangers hand over is read, never run.
+        for good, what in verify_draw.checks(str(bundle)):
+            yield Check("bundle", good, what)
+        text = (bundle / "draw.json").read_bytes()
+        draw = orjson.loads(text)
+        freeze = statement.from_json(draw["freeze"])
+        if ring:
+            yield _signature(freeze, str(draw["log"]["origin"]), ring)
+        if log:
+            yield from _log(freeze, dict(draw["log"]), sha256(text).hexdigest(), log, ring)
+    except (*_UNREADABLE, Invalid) as error:
+        yield Check("bundle", False, f"the bundle cannot be read ({type(error).__name__})")
+
+
+def _signature(freeze: "Statement", origin: str, ring: "Keyring") -> Check:
+    """Signed by an approval key of the member in whose log the freeze stands."""
+    member = origin.partition("/")[0]
+    good = sorted(freeze.signed_by(ring.approvals(member)))
+    if good:
+        return Check("signature", True, f"the freeze is signed by {ring.name(member)}, key {', '.join(good)}")
+    return Check("signature", False, f"no approval key of {ring.name(member)} in the directory has signed the freeze")
+
+
+def _log(
+    freeze: "Statement", receipt: dict[str, Any], drawn: str, given: Path, ring: "Keyring | None"
+) -> Iterator[Check]:
+    """The department's log holds, holds this freeze and no other of the pool, and this draw after it."""
+    from tongban.cli import log_check, log_read
+    from tongban.rounds import draw
+    from tongban.tlog import folder
+
+    place = log_read.place(given)
+    origin = folder.identity(place)["origin"]
+    yield Check("log", origin == receipt["origin"], f"the draw names the log {receipt['origin']}; this is {origin}")
+    verified = log_check.checked(place, ring, False, lambda done, total: None)
+    yield Check("log", verified.holds, f"the log's {verified.entries} entries agree with its checkpoints")
+    name = f"{freeze.body['round']}/{freeze.body['pool']}"
+    stages = [(index, leaf, body) for index, leaf, body in _rounds(place) if body.get("round") == name]
+    frozen = [(index, leaf) for index, leaf, body in stages if body.get("stage") == "frozen"]
+    expected = (receipt["entry"], draw.freeze_leaf(str(freeze.body["round"]), freeze))
+    yield Check("log", expected in frozen and expected[1] == receipt["leaf"], f"entry {expected[0]} is this freeze")
+    yield Check("log", len(frozen) == 1, f"the pool {name} was frozen {len(frozen)} time(s)")
+    done = [(index, body.get("digest")) for index, _, body in stages if body.get("stage") == "drawn"]
+    after = len(done) == 1 and done[0][1] == drawn and done[0][0] > expected[0]
+    yield Check(
+        "log", after, f"it was drawn {len(done)} time(s); entry {done[0][0] if done else '–'} is this draw, after it"
+    )
+
+
+def _rounds(place: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Index, leaf hash and body of every `round` entry."""
+    from tongban.cli import log_read
+    from tongban.tlog.tree import leaf_hash
+
+    for one in log_read.entries(place):
+        if b'"kind":"round"' in one.leaf and isinstance(body := log_read.leaf_of(one).get("body"), dict):
+            yield one.index, leaf_hash(one.leaf).hex(), body

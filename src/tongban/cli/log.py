@@ -1,0 +1,293 @@
+"""`./tongban log verify|show|person|receipt DIR`: check a node's log, read in it, and find who looked at a person's data.
+
+DIR is a log's folder, or a node's folder with the log in it. Nothing is ever changed; the node may be running.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tongban.cli import console
+from tongban.identity.identifiers import Domain
+from tongban.kit.errors import Invalid, Refused
+
+if TYPE_CHECKING:
+    from tongban.cli.keyring import Keyring
+    from tongban.cli.log_check import Check
+    from tongban.cli.log_person import Found
+    from tongban.tlog.verify import Verification
+
+_PROBLEMS_TOLD = 20
+_VERBS = {
+    "verify": (
+        "check that nothing in a log was changed, taken out or exchanged",
+        "./tongban log verify var/small/nodes/transport/log --signatures",
+    ),
+    "show": (
+        "show the newest entries: leaves, and to the log's owner who asked what",
+        "./tongban log show var/small/nodes/transport --last 5 --kind request",
+    ),
+    "person": (
+        "find who looked at one person's data; for the log's owner",
+        "./tongban log person var/small/nodes/public-security --domain citizen --key-file number.txt",
+    ),
+    "receipt": (
+        "check that a log holds what a receipt (回执) says",
+        "./tongban log receipt var/small/nodes/public-security receipt.json --own var/small/nodes/transport",
+    ),
+}
+
+
+class NotAPerson(Invalid):
+    code = "cli.not_a_person"
+    message = "What was given is no identifier of the domain {domain}: {why}."
+    remedy = "Write it alone into a file, or type it when asked with --key-file -; see --help for the domains."
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="|".join(_VERBS))
+    made = {}
+    for verb, (purpose, example) in _VERBS.items():
+        one = made[verb] = verbs.add_parser(verb, help=purpose, description=purpose, epilog=f"example:\n  {example}")
+        one.add_argument("log", type=Path, metavar="DIR", help="folder of a log, or of a node")
+    keys = made["verify"]
+    keys.add_argument("--signatures", action="store_true", help="check the signature of every request and answer too")
+    for verb in ("verify", "person"):
+        told = "published directory.json with the keys; the one beside the log if left out (repeatable)"
+        made[verb].add_argument("--directory", type=Path, action="append", default=[], metavar="FILE", help=told)
+        made[verb].add_argument("--root", default="", metavar="DIGEST", help="digest of the city's first root")
+    show = made["show"]
+    show.add_argument("--last", type=int, default=20, metavar="N", help="how many entries; 20 if left out")
+    show.add_argument("--kind", help="only entries of this kind: call, refused, request, round, …")
+    show.add_argument("--entry", type=int, metavar="N", help="this entry alone")
+    person = made["person"]
+    person.add_argument("--domain", required=True, choices=list(Domain), help="kind of identifier")
+    told = "file that holds the number and nothing else, - to type or pipe it: a command line can be seen by others"
+    person.add_argument("--key-file", required=True, metavar="FILE|-", help=told)
+    receipt = made["receipt"]
+    receipt.add_argument("receipt", metavar="FILE|-", help="the JSON of the header tongban-receipt")
+    receipt.add_argument("--own", type=Path, metavar="DIR", help="the asker's log, to be checked too")
+
+
+def run(args: argparse.Namespace) -> int:
+    verbs = {"verify": _verify, "show": _show, "person": _person, "receipt": _receipt}
+    return verbs[args.verb](args)
+
+
+# --- verify ---------------------------------------------------------------------------------------
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from tongban.cli import log_check, log_read
+    from tongban.cli.keyring import NoDirectory, keyring
+    from tongban.tlog import segment
+
+    place = log_read.place(args.log)
+    ring = keyring(args.directory, place, args.root)
+    if args.signatures and ring is None:
+        raise NoDirectory(place=place)
+    with console.progress("日志 · entry files", len(segment.numbers(place))) as advance:
+        found = log_check.checked(place, ring, args.signatures, lambda done, total: advance(1))
+    foreign = log_check.foreign_checkpoints(place, found.origin, ring.of_log(found.origin)) if ring else []
+    problems = [log_check.told(place, one) for one in (*found.problems, *foreign)]
+    count = found.found + len(foreign)
+    if args.json:
+        told = {**asdict(found), "found": count, "problems": [{**asdict(one)} for one in problems]}
+        console.emit({"holds": not count, "keys": ring.to_json() if ring else None, **told})
+    else:
+        _tell(place, found, ring, args.signatures)
+        for one in problems[:_PROBLEMS_TOLD]:
+            console.say(f"✗ {one.sentence()}")
+        console.say(_verdict(found, count, problems[0].sentence() if problems else "", ring is not None))
+    return 1 if count else 0
+
+
+def _tell(place: Path, found: "Verification", ring: "Keyring | None", signatures: bool) -> None:
+    console.say(f"日志 · log    {found.origin}  in {place}")
+    for line in ring.told() if ring else ["none: nobody vouches for this log's checkpoints"]:
+        console.say(f"密钥 · keys   {line}")
+    console.say()
+    by = "signed by this log's own key" if ring else "their signatures NOT checked: no directory was given"
+    later = "" if signatures else "not asked for; --signatures checks them"
+    rows = [
+        ("条目 entries", found.entries, f"read, frame by frame; root {found.root}"),
+        ("记录 records", "", "each that is there is the one that was hashed into its leaf"),
+        ("检查点 checkpoints", found.checkpoints, f"agree with the tree of entries; {by}"),
+        ("请求 requests", found.requests, later or "signatures of questions, and of others' answers, hold"),
+        ("答复 answers", found.answers, later or "signatures of this node's own answers hold"),
+        ("未存 unsigned", found.unsigned, later or "answers whose signature is not kept here; who got them holds it"),
+        ("已销毁 destroyed", found.destroyed, "records destroyed by procedure, each with an entry that says so"),
+        ("未识 opaque", found.opaque, "entries of kinds that this version does not know; in the tree like all others"),
+        ("残尾 torn", found.torn, "bytes of an interrupted write at the end; never acknowledged, no fault"),
+    ]
+    console.table(("what", "found", "in words"), rows, right=(1,))
+    console.say()
+
+
+def _verdict(found: "Verification", count: int, first: str, keys: bool) -> str:
+    if count:
+        also = f" There are {count} problems in all." if count > 1 else ""
+        return f"日志不成立 · The log does NOT hold: {first}.{also}"
+    if not keys:
+        return (
+            f"The log agrees with itself in {found.entries:,} entries, but no key was given: who wrote it is not shown."
+        )
+    if not found.checkpoints:
+        return "The log agrees with itself, but it has signed no checkpoint yet: nothing is committed to."
+    said = f"all {found.entries:,} entries are as they were written, under {found.checkpoints:,} signed checkpoints"
+    return f"日志成立 · The log holds: {said}."
+
+
+# --- show -----------------------------------------------------------------------------------------
+
+
+def _show(args: argparse.Namespace) -> int:
+    from tongban.cli import log_read
+
+    place = log_read.place(args.log)
+    owner = log_read.is_owner(place)
+    if args.entry is None:
+        found = log_read.newest(place, max(args.last, 0), args.kind)
+    else:
+        one = log_read.entry(place, args.entry)
+        found = [one] if one else []
+    for one in found:
+        told = log_read.shown(one, owner)
+        if args.json:
+            console.emit(told)
+        else:
+            _tell_entry(told)
+    if not found:
+        console.note("No such entry in this log.")
+    if not owner:
+        console.note("Leaves only: records are shown to the log's owner, who holds its subject key.")
+    return 0 if found or args.entry is None else 1
+
+
+def _tell_entry(told: dict[str, Any]) -> None:
+    kept = {name: value for name, value in told.items() if name not in ("entry", "kind", "leaf", "record", "body")}
+    console.say(f"#{told['entry']}  {told['kind']}  {_line(kept)}".rstrip())
+    console.say(f"    leaf    {told['leaf']}")
+    for name in ("body", "record"):
+        if name in told:
+            console.say(f"    {name:<7} {_line(told[name])}")
+
+
+def _line(held: Any) -> str:
+    if not isinstance(held, dict):
+        return str(held)
+    return "  ".join(f"{name} {_text(value)}" for name, value in held.items())
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+# --- person ---------------------------------------------------------------------------------------
+
+
+def _person(args: argparse.Namespace) -> int:
+    from tongban.cli import log_person, log_read
+    from tongban.cli.keyring import keyring
+    from tongban.identity.subject import read_subject
+    from tongban.tlog import segment
+
+    place = log_read.place(args.log)
+    ring = keyring(args.directory, place, args.root)
+    subject = read_subject(args.domain, _secret(args.key_file))
+    if isinstance(subject, Refused):
+        raise NotAPerson(domain=args.domain, why=subject.reason)
+    with console.progress("日志 · entry files", len(segment.numbers(place))) as advance:
+        found = log_person.find(place, subject, advance)
+    if args.json:
+        console.emit({"looks": [asdict(one) for one in found.looks], "batches": [asdict(one) for one in found.batches]})
+    else:
+        _tell_person(found, ring)
+    return 0
+
+
+def _secret(source: str) -> str:
+    """The number, from a file or from standard input; typed unseen where a person watches."""
+    if source != "-":
+        try:
+            return Path(source).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise NotAPerson(domain="given", why=f"the file cannot be read ({type(error).__name__})") from None
+    if sys.stdin.isatty():
+        import getpass
+
+        return getpass.getpass("identifier (not shown): ")
+    return sys.stdin.read()
+
+
+def _tell_person(found: "Found", ring: "Keyring | None") -> None:
+    def named(member: str) -> str:
+        return ring.name(member) if ring else member
+
+    console.say("查询本人数据的记录 · looks at this person's data")
+    rows = [
+        (one.entry, one.at, named(one.who), one.operator, named(one.asked), one.what, f"{one.purpose} {one.case}",
+         one.result if one.sure else f"{one.result} *")
+        for one in found.looks
+    ]  # fmt: skip
+    columns = ("entry", "when", "who asked", "staff", "whom", "what", "what for, case", "result")
+    console.table(columns, rows, right=(0,)) if rows else console.say("  none in this log")
+    if not all(one.sure for one in found.looks):
+        console.say("* refused before the question was read; the case names this person and others")
+    if found.batches:
+        _tell_batches(found, named)
+
+
+def _tell_batches(found: "Found", named: Any) -> None:
+    console.say("\n批量比对 · batches over identifiers of this kind")
+    rows = [
+        (one.entry, one.at, named(one.who), one.rule, f"{one.purpose} {one.case}", one.persons, one.result,
+         "" if one.committed is None else f"#{one.committed}")
+        for one in found.batches
+    ]  # fmt: skip
+    columns = ("entry", "when", "who asked", "rule", "what for, part", "persons", "result", "persons committed")
+    console.table(columns, rows, right=(0, 5))
+    console.say(
+        "Whether this person was among them is NOT shown here. Each batch committed to its persons under the entry\n"
+        "named last, and its keys were then erased; telling one person from the batch's own records comes with the\n"
+        "next version. Until then the department that asked tells it from its round."
+    )
+
+
+# --- receipt --------------------------------------------------------------------------------------
+
+
+def _receipt(args: argparse.Namespace) -> int:
+    from tongban.cli import log_check, log_read
+
+    receipt = log_check.Receipt.read(_bytes(args.receipt))
+    checks = log_check.provider_side(receipt, log_read.place(args.log))
+    if args.own:
+        checks += log_check.consumer_side(receipt, log_read.place(args.own))
+    holds = all(good for good, _ in checks)
+    if args.json:
+        console.emit({"holds": holds, "checks": [{"holds": good, "what": what} for good, what in checks]})
+        return 0 if holds else 1
+    _tell_checks(checks)
+    if holds:
+        console.say("The receipt holds. That the log itself was not changed: ./tongban log verify DIR")
+    else:
+        console.say("The receipt does NOT hold: keep it, it shows that a log was changed or that it is of another log.")
+    return 0 if holds else 1
+
+
+def _bytes(source: str) -> bytes:
+    from tongban.cli.log_check import ReceiptInvalid
+
+    try:
+        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise ReceiptInvalid(what=f"the file cannot be read ({error.strerror})") from None
+
+
+def _tell_checks(checks: "Sequence[Check]") -> None:
+    for good, what in checks:
+        console.say(f"{'✓' if good else '✗'} {what}")

@@ -1,0 +1,39 @@
+"""What an approver reads holds everything that the digest covers."""
+
+from datetime import date
+
+from tests.rules.cast import AT, a_compiled
+from tongban.rules.render import approval_text
+
+NOBODY = {
+    "verdict": "not_met", "reason": "nobody", "say": "没有登记", "say_en": "not registered", "article": "第八条",
+    "needs": "complete",
+}  # fmt: skip
+
+
+def test_the_text_holds_the_meaning_and_the_digest(tmp_path):
+    compiled = a_compiled(
+        tmp_path,
+        met="status = '正常' AND COALESCE(points, 0) < {most} AND full_years(valid_until, {at}) >= 0",
+        parameters={"most": 12},
+        applies="kind <> 'unit'",
+        asks=[{"name": "name", "type": "text"}],
+        matched_by="name = asked.name",
+        no_record=NOBODY,
+        reasons=[{"when": "points >= {most}", "code": "points", "say": "记分已满", "say_en": "too many points"}],
+        missing_means=[{"column": "points", "meaning": "没有记分即为零分", "article": "第九条"}],
+        situations=[{"name": "十一分", "at": AT, "then": "met"}],
+        complete=date(2014, 1, 1),
+    )
+    text = approval_text(compiled)
+    for part in (
+        compiled.digest, compiled.text["met"], "示例办法第七条", "kind <> 'unit'", "name = asked.name", "{most} = 12",
+        "没有登记", "第八条", "2014-01-01", "points >= {most}", "没有记分即为零分", "从周岁生日的第二天起算",
+        "too many points", "十一分", "vocabulary 1", "compiler 1", "正常、注销、暂扣", "0 … 99",
+    ):  # fmt: skip
+        assert part in text
+    assert text.index("有效驾驶证") < text.index("A valid driving licence")
+
+
+def test_columns_that_do_not_decide_are_not_shown(tmp_path):
+    assert "fines" not in approval_text(a_compiled(tmp_path))
