@@ -23,6 +23,7 @@ from tests.rounds.world import (
     SOFTWARE,
     a_line,
     a_unit,
+    again,
     answer_all,
     citizen,
     freeze_it,
@@ -33,7 +34,7 @@ from tongban.rounds import draw, steps
 from tongban.rounds.folder import STEP, Stage
 from tongban.rounds.publish import publish
 
-LINES = [a_line(n, failed_draws=n) for n in range(12)] + [a_unit(50), a_line(60, document_number=citizen(3))]
+LINES = [a_line(n, failed_draws=n) for n in range(12)] + [a_unit(50), again(60, 3)]
 HELD = {("licence", int(citizen(1)[:17])): NOT_MET | 1}
 
 
@@ -109,7 +110,7 @@ def acts(tmp_path):
 
 def test_a_round_stopped_at_any_durable_act_goes_on_to_the_same_bytes(tmp_path, whole):
     count = acts(tmp_path)
-    assert count > 90
+    assert count > 80
     stages = set()
     # Every seventh in each run, beginning elsewhere with each version of the room's code; the ends always.
     for number in sorted({1, 2, *range(1 + count % 7, count, 7), count - 1, count}):

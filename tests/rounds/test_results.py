@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tests.rounds.world import (
     a_line,
     a_list,
     a_unit,
+    again,
     answer_all,
     asked,
     citizen,
@@ -91,13 +93,16 @@ def test_a_decision_over_nothing_but_rules_that_do_not_apply_grants_nothing():
 
 
 def test_a_double_is_one_whatever_the_registers_say():
-    lines = [a_line(1), a_line(2, document_number=citizen(1)), a_line(3, kind="", document_number=citizen(1))]
+    lines = [a_line(1), again(2, 1), again(3, 1, kind="work_permit")]
     verdicts = {"identity": [MET] * 3, "licence": [MET] * 3}
-    assert found(lines, verdicts) == [
-        ("eligible", None, None),
-        ("not_eligible", None, "duplicate_application"),
-        ("not_eligible", None, "duplicate_application"),
-    ]
+    double = ("not_eligible", None, "duplicate_application")
+    assert found(lines, verdicts) == [("eligible", None, None), double, double]
+
+
+def test_a_conflict_goes_to_a_person_whatever_the_registers_say():
+    lines = [a_line(1), again(2, 1, name="王五")]
+    verdicts = {"identity": [MET, LICENCE_NO], "licence": [MET] * 2}
+    assert found(lines, verdicts) == [("needs_person", None, "conflicting_applications")] * 2
 
 
 def test_a_decision_about_a_rule_that_is_not_asked_is_a_mistake():
@@ -129,9 +134,9 @@ def slow(identity, insurance, licence, double):
 def test_findings_are_those_of_a_slow_reading(people):
     lines = []
     for number, (*_, double) in enumerate(people):
-        whose = {"document_number": citizen(900), "submitted_on": "2014-05-09"} if double else {}
-        lines.append(a_line(number + 1, kind="residence_permit", **whose))
-    first = a_line(0, document_number=citizen(900), submitted_on="2014-01-01")
+        make = partial(again, number + 1, 900) if double else partial(a_line, number + 1)
+        lines.append(make(kind="residence_permit"))
+    first = again(0, 900, submitted_on="2014-01-01")
     names = ("identity", "insurance", "licence")
     verdicts = {name: [MET, *(person[at] for person in people)] for at, name in enumerate(names)}
     assert found([first, *lines], verdicts)[1:] == [slow(*person) for person in people]

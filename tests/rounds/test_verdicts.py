@@ -12,6 +12,7 @@ from tests.rounds.world import (
     a_list,
     a_question,
     a_unit,
+    again,
     an_answer,
     citizen,
     organisation,
@@ -86,6 +87,19 @@ def test_a_bad_number_comes_before_not_asked():
 def test_a_document_that_does_not_fit_is_bad_for_the_first_question_and_then_not_asked():
     found = columns([a_line(1, document_type="护照", document_number="E1234567")])
     assert (found["identity"], found["licence"]) == ([BAD_IDENTIFIER], [NOT_ASKED])
+
+
+def test_a_misfit_with_a_bad_number_is_not_asked_further_either():
+    found = columns([a_line(1, kind="foreign", document_number="1")])
+    assert (found["identity"], found["licence"]) == ([BAD_IDENTIFIER], [NOT_ASKED])
+
+
+@pytest.mark.parametrize("name", ["张1", "王五"])
+def test_nothing_is_asked_about_doubles_and_conflicts(name):
+    held = {("identity", key(1)): MET, ("licence", key(1)): LICENCE_NO}
+    found = columns([a_line(1), again(2, 1, name=name)], held)
+    assert (found["identity"][1], found["licence"][1], found["business"][1]) == (NOT_ASKED, NOT_ASKED, NOT_APPLICABLE)
+    assert (found["licence"][0] == NOT_ASKED) == (name == "王五")
 
 
 def test_a_units_bad_handler_and_bad_code_concern_different_rules():
@@ -168,10 +182,10 @@ def slow_licence(kind, document, identity, licence):
     """Section by section: the byte for the rule `licence`, asked of persons after `identity`."""
     if kind not in ("resident", "foreign", "residence_permit"):
         return NOT_APPLICABLE
-    if document == "bad":
+    misfit = (document == "passport") != (kind == "foreign")
+    if not misfit and document == "bad":
         return BAD_IDENTIFIER
-    fits = (document == "passport") == (kind == "foreign")
-    if not fits or identity != MET:
+    if misfit or identity != MET:
         return NOT_ASKED
     return licence
 

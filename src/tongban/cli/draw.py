@@ -5,8 +5,9 @@ pool, before anybody could know the seed, is shown by the directory and by that 
 """
 
 import argparse
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             console.say(f"{'✓' if check.holds else '✗'} {check.part:<10}{check.what}")
     holds = all(check.holds for check in checks)
     if args.json:
-        console.emit({"holds": holds, "keys": ring.to_json() if ring else None, "checks": checks})
+        console.emit({"holds": holds, "keys": ring.to_json() if ring else None, "checks": list(map(asdict, checks))})
     else:
         for line in ring.told() if ring else ():
             console.say(f"  keys      {line}")
@@ -75,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verdict(checks: list[Check], signed: bool, logged: bool) -> str:
-    if failed := next((check for check in checks if not check.holds), None):
-        return f"摇号不成立 · The draw does NOT hold ({failed.part}): {failed.what}."
+    if failed := [check.what for check in checks if not check.holds]:
+        return f"摇号不成立 · The draw does NOT hold. Not so: {'; '.join(failed)}."
     missing = [] if signed else ["who froze the pool (--directory)"]
     missing += [] if logged else ["that it was frozen before the seed was opened (--log)"]
     if missing:
@@ -87,60 +88,82 @@ def _verdict(checks: list[Check], signed: bool, logged: bool) -> str:
 
 
 def _checks(bundle: Path, ring: "Keyring | None", log: Path | None) -> Iterator[Check]:
-    """Everything that can be looked at with what was given; what is not readable does not hold."""
-    import orjson
-
-    from tongban.kit import statement
+    """Everything that can be looked at with what was given. Raises NotALog, LogKeyUnlisted."""
     from tongban.rounds import verify_draw
 
     try:
         # Our own copy of the bundle's program: what strangers hand over is read, never run.
         for good, what in verify_draw.checks(str(bundle)):
             yield Check("bundle", good, what)
+        drawn = _Drawn.read(bundle)
+        yield Check("bundle", drawn.leaf == drawn.expected, "the receipt in the bundle is the log's for this freeze")
+    except _UNREADABLE as error:
+        yield Check("bundle", False, f"the bundle can be read ({type(error).__name__})")
+        return
+    if ring:
+        yield _signature(drawn, ring)
+    if log:
+        yield from _log(drawn, log, ring)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What the bundle says of its freeze and of the log."""
+
+    freeze: "Statement"
+    pool: str  #: "2014-3/persons", as the log names it
+    origin: str  #: of the log
+    entry: int
+    leaf: str  #: as the receipt says
+    expected: str  #: leaf by which the log must hold the freeze
+    digest: str  #: of draw.json
+
+    @classmethod
+    def read(cls, bundle: Path) -> "_Drawn":
+        """Raises one of _UNREADABLE."""
+        from tongban.kit import canonical, statement
+        from tongban.rounds import draw
+
         text = (bundle / "draw.json").read_bytes()
-        draw = orjson.loads(text)
-        freeze = statement.from_json(draw["freeze"])
-        if ring:
-            yield _signature(freeze, str(draw["log"]["origin"]), ring)
-        if log:
-            yield from _log(freeze, dict(draw["log"]), sha256(text).hexdigest(), log, ring)
-    except (*_UNREADABLE, Invalid) as error:
-        yield Check("bundle", False, f"the bundle cannot be read ({type(error).__name__})")
+        held = json.loads(text)
+        try:
+            freeze = statement.from_json(held["freeze"])
+        except canonical.NotCanonical as error:
+            raise ValueError from error
+        round, log = str(freeze.body["round"]), held["log"]
+        pool, expected = f"{round}/{freeze.body['pool']}", draw.freeze_leaf(round, freeze)
+        place = (str(log["origin"]), int(log["entry"]), str(log["leaf"]))
+        return cls(freeze, pool, *place, expected, sha256(text).hexdigest())
 
 
-def _signature(freeze: "Statement", origin: str, ring: "Keyring") -> Check:
+def _signature(drawn: _Drawn, ring: "Keyring") -> Check:
     """Signed by an approval key of the member in whose log the freeze stands."""
-    member = origin.partition("/")[0]
-    good = sorted(freeze.signed_by(ring.approvals(member)))
-    if good:
-        return Check("signature", True, f"the freeze is signed by {ring.name(member)}, key {', '.join(good)}")
-    return Check("signature", False, f"no approval key of {ring.name(member)} in the directory has signed the freeze")
+    member = drawn.origin.partition("/")[0]
+    good = sorted(drawn.freeze.signed_by(ring.approvals(member)))
+    with_key = f", with its key {', '.join(good)}" if good else ", with an approval key that the directory lists"
+    return Check("signature", bool(good), f"the freeze is signed by {ring.name(member)}{with_key}")
 
 
-def _log(
-    freeze: "Statement", receipt: dict[str, Any], drawn: str, given: Path, ring: "Keyring | None"
-) -> Iterator[Check]:
-    """The department's log holds, holds this freeze and no other of the pool, and this draw after it."""
+def _log(drawn: _Drawn, given: Path, ring: "Keyring | None") -> Iterator[Check]:
+    """The department's log holds, and holds this freeze, no other of the pool, and after it this draw."""
     from tongban.cli import log_check, log_read
-    from tongban.rounds import draw
     from tongban.tlog import folder
 
     place = log_read.place(given)
     origin = folder.identity(place)["origin"]
-    yield Check("log", origin == receipt["origin"], f"the draw names the log {receipt['origin']}; this is {origin}")
+    yield Check("log", origin == drawn.origin, f"the draw was logged in {drawn.origin}, and this log is {origin}")
+    if origin != drawn.origin:
+        return
     verified = log_check.checked(place, ring, False, lambda done, total: None)
     yield Check("log", verified.holds, f"the log's {verified.entries} entries agree with its checkpoints")
-    name = f"{freeze.body['round']}/{freeze.body['pool']}"
-    stages = [(index, leaf, body) for index, leaf, body in _rounds(place) if body.get("round") == name]
+    stages = [(index, leaf, body) for index, leaf, body in _rounds(place) if body.get("round") == drawn.pool]
     frozen = [(index, leaf) for index, leaf, body in stages if body.get("stage") == "frozen"]
-    expected = (receipt["entry"], draw.freeze_leaf(str(freeze.body["round"]), freeze))
-    yield Check("log", expected in frozen and expected[1] == receipt["leaf"], f"entry {expected[0]} is this freeze")
-    yield Check("log", len(frozen) == 1, f"the pool {name} was frozen {len(frozen)} time(s)")
+    yield Check("log", (drawn.entry, drawn.leaf) in frozen, f"entry {drawn.entry} is the freeze of {drawn.pool}")
+    yield Check("log", len(frozen) == 1, f"the pool was frozen once (found {len(frozen)})")
     done = [(index, body.get("digest")) for index, _, body in stages if body.get("stage") == "drawn"]
-    after = len(done) == 1 and done[0][1] == drawn and done[0][0] > expected[0]
-    yield Check(
-        "log", after, f"it was drawn {len(done)} time(s); entry {done[0][0] if done else '–'} is this draw, after it"
-    )
+    where = f"entry {done[0][0]} is this draw, after the freeze" if done else "an entry after it is this draw"
+    yield Check("log", bool(done) and done[0][1] == drawn.digest and done[0][0] > drawn.entry, where)
+    yield Check("log", len(done) == 1, f"the pool was drawn once (found {len(done)})")
 
 
 def _rounds(place: Path) -> Iterator[tuple[int, str, dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""`./tongban log verify|show|person|receipt DIR`: check a node's log, read in it, and find who looked at a person's data.
+"""`./tongban log verify|show|person|receipt DIR`: check a node's log, read in it, find who looked at a person's data.
 
 DIR is a log's folder, or a node's folder with the log in it. Nothing is ever changed; the node may be running.
 """
@@ -101,7 +101,8 @@ def _verify(args: argparse.Namespace) -> int:
         _tell(place, found, ring, args.signatures)
         for one in problems[:_PROBLEMS_TOLD]:
             console.say(f"✗ {one.sentence()}")
-        console.say(_verdict(found, count, problems[0].sentence() if problems else "", ring is not None))
+        first, covered = problems[0].sentence() if problems else "", log_check.covered(place)
+        console.say(_verdict(found, count, first, covered if ring else None))
     return 1 if count else 0
 
 
@@ -127,18 +128,18 @@ def _tell(place: Path, found: "Verification", ring: "Keyring | None", signatures
     console.say()
 
 
-def _verdict(found: "Verification", count: int, first: str, keys: bool) -> str:
+def _verdict(found: "Verification", count: int, first: str, covered: int | None) -> str:
+    """The one sentence. `covered`: entries under the newest signed checkpoint, None where no key was at hand."""
     if count:
         also = f" There are {count} problems in all." if count > 1 else ""
         return f"日志不成立 · The log does NOT hold: {first}.{also}"
-    if not keys:
-        return (
-            f"The log agrees with itself in {found.entries:,} entries, but no key was given: who wrote it is not shown."
-        )
+    if covered is None:
+        return f"The log agrees with itself in {found.entries:,} entries; without a key nothing shows who wrote it."
     if not found.checkpoints:
         return "The log agrees with itself, but it has signed no checkpoint yet: nothing is committed to."
-    said = f"all {found.entries:,} entries are as they were written, under {found.checkpoints:,} signed checkpoints"
-    return f"日志成立 · The log holds: {said}."
+    said = f"all {covered:,} entries under {found.checkpoints:,} signed checkpoints are as they were written"
+    later = found.entries - covered
+    return f"日志成立 · The log holds: {said}{f'; {later:,} later ones are not signed for yet' if later > 0 else ''}."
 
 
 # --- show -----------------------------------------------------------------------------------------

@@ -86,6 +86,15 @@ def foreign_checkpoints(directory: Path, origin: str, own: dict[str, PublicKey])
     return found
 
 
+def covered(directory: Path) -> int:
+    """Entries under the newest checkpoint that was kept."""
+    notes = history.read_all(directory)[0]
+    try:
+        return parse(notes[-1])[0].size if notes else 0
+    except CheckpointInvalid:
+        return 0
+
+
 def told(directory: Path, problem: Problem) -> Told:
     """Name file and entry of a problem."""
     code, place = problem
@@ -112,9 +121,7 @@ def _first_bad(directory: Path, file: str) -> int:
 class ReceiptInvalid(Invalid):
     code = "cli.receipt_invalid"
     message = "This is no receipt: {what}."
-    remedy = (
-        "Give the JSON of the header tongban-receipt as it came: origin, entry, leaf, and own_entry if there is one."
-    )
+    remedy = "Give the JSON of the header tongban-receipt as it came: origin, entry, leaf, perhaps own_entry."
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +178,7 @@ def consumer_side(receipt: Receipt, directory: Path) -> list[Check]:
     ):
         return [(False, f"entry {receipt.own_entry} of {origin} does not speak of this answer")]
     answer = (True, f"entry {receipt.own_entry} of {origin} holds the answer, and names entry and leaf of the receipt")
-    asked = record.get("request_entry")
-    before = isinstance(asked, int) and 0 <= asked < receipt.own_entry
-    request = log_read.entry(directory, asked) if before else None
+    asked = int(record.get("request_entry", -1))
+    request = log_read.entry(directory, asked) if asked < receipt.own_entry else None
     committed = request is not None and log_read.leaf_of(request).get("kind") == "request"
     return [answer, (committed, f"entry {asked} of {origin}, before it, commits to the question")]

@@ -99,10 +99,11 @@ class _Search:
 
     def _answer(self, record: Mapping[str, Any]) -> None:
         """The answer to one of the looks that this log's own department made."""
-        index = record.get("request_entry")
-        for table in (self._looks, self._batches):
-            if index in table:
-                table[index] = replace(table[index], result=_result(record))
+        index = record["request_entry"]
+        if index in self._looks:
+            self._looks[index] = replace(self._looks[index], result=_result(record))
+        elif index in self._batches:
+            self._batches[index] = replace(self._batches[index], result=_result(record))
 
     def _repeat(self, index: int, record: Mapping[str, Any]) -> None:
         if record.get("repeat_of") in self._looks:

@@ -1,4 +1,4 @@
-"""A log's folder, read by somebody who does not own it, while its node may be running: entries, and what of them is shown.
+"""A log's folder, read without owning it, while its node may be running: entries, and what of them is shown.
 
 What is shown of a record is a closed list: salts, signatures, tickets and stored answers are never shown.
 """

@@ -21,6 +21,7 @@ _DANGLING: Final = Refused("exchange.entry_dangling", "the entry names a member,
 _SHARED: Final = Refused("exchange.key_shared", "another key has the same public part")
 _ROLLED_BACK: Final = Refused("exchange.entry_rolled_back", "an older version than the one adopted before")
 _UNREVOKED: Final = Refused("exchange.key_unrevoked", "the key was revoked before and cannot come back")
+_WITHDRAWN: Final = Refused("exchange.grant_withdrawn", "the grant was withdrawn before and cannot come back")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,12 @@ class Memory:
 
     revoked: Mapping[str, int] = field(default_factory=dict)  #: key id: since when
     versions: Mapping[str, int] = field(default_factory=dict)  #: resource or rule: greatest version
+    withdrawn: Mapping[str, int] = field(default_factory=dict)  #: grant id: when it would have expired anyway
+    version: int = 0  #: of the newest head adopted; 0: none was
+    head: str = ""  #: its digest
+    issued_at: int = 0
+    root: str = ""  #: digest of the root it stood under
+    log_size: int = 0  #: of the hub's log then
 
 
 def has_doubles(listed: Iterable[Listed]) -> bool:
@@ -84,7 +91,8 @@ def judge(root: Root, listed: Sequence[Listed], memory: Memory) -> Tables:
                 _put(tables, table, one, _described(one, tables, approval, memory))
     for one in listed:
         if isinstance(one.value, Grant):
-            _put(tables, tables.grants, one, _granted(one, one.value, root, tables, approval))
+            withdrawn = _WITHDRAWN if one.value.id in memory.withdrawn else None
+            _put(tables, tables.grants, one, withdrawn or _granted(one, one.value, root, tables, approval))
     return tables
 
 

@@ -10,7 +10,6 @@ provider's. Publishing changes one file by renaming: a node pulls the old direct
 
 import base64
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -143,64 +142,72 @@ class Bureau:
 
         Raises
             EntryInvalid: an entry would have no effect at any node; nothing is published.
+            LogInUse: another publication is under way.
+            BureauInvalid: a file of the folder cannot be read.
         """
-        entries = list(self.entries())
+        # Whoever holds the log is alone: two that publish at once would make two heads of one version.
+        log = Log.open(self.folder / "log", self.root.log_origin, self._keys["log"], self._clock)
+        try:
+            entries = list(self.entries())
+            head = self._head(entries)
+            proof, index = self._logged(log, entries, head)
+        finally:
+            log.close()
+        _write(self.public, publish.published([], self.root_statement, head, proof, entries))
+        return Publication(int(head.body["version"]), head.digest(), index, len(entries))
+
+    def _head(self, entries: list[Statement]) -> Statement:
         before = self._published_head()
-        version = int(before.body["version"]) + 1 if before else 1
+        published = int(before.body["version"]) if before else 0
+        # A publication that was cut off after its head was logged has used its version up.
+        drafted = self._json("drafted.json", {"version": 0})["version"]
         head = publish.draft(
             self.root,
             entries,
-            version=version,
+            version=max(published, drafted) + 1,
             previous=before.digest() if before else directory.FIRST,
             issued_at=self._clock.seconds(),
             key=self._keys["timestamp"],
         )
-        log, index = self._logged(entries, head, version)
-        _write(self.public, publish.published([], self.root_statement, head, log, entries))
-        return Publication(version, head.digest(), index, len(entries))
+        _write(self.folder / "drafted.json", orjson.dumps({"version": head.body["version"]}))
+        return head
 
-    def _logged(self, entries: list[Statement], head: Statement, version: int) -> tuple[dict[str, Any], int]:
-        log = Log.open(self.folder / "log", self.root.log_origin, self._keys["log"], self._clock)
-        try:
-            body = {"digest": head.digest(), "version": version}
-            drafts = [*self._new_grants(entries), Draft({"kind": "directory", "body": body})]
-            index = log.append_many(drafts)[-1].index
-            checkpoint = log.checkpoint()
-            size = log.tree.size
-            proof = log.tree.inclusion_proof(index, size)
-            return (
-                publish.log_proof(
-                    origin=self.root.log_origin, index=index, size=size, proof=proof, checkpoint=checkpoint
-                ),
-                index,
-            )
-        finally:
-            log.close()
+    def _logged(self, log: Log, entries: list[Statement], head: Statement) -> tuple[dict[str, Any], int]:
+        body = {"digest": head.digest(), "version": head.body["version"]}
+        granted = {entry.digest(): entry for entry in entries if entry.kind == "grant"}
+        drafts = [*self._changes(granted), Draft({"kind": "directory", "body": body})]
+        index = log.append_many(drafts)[-1].index
+        # Only now: a grant counts as logged when it is.
+        _write(self.folder / "granted.json", orjson.dumps(sorted(granted)))
+        size, origin, checkpoint = log.tree.size, self.root.log_origin, log.checkpoint()
+        proof = log.tree.inclusion_proof(index, size)
+        return publish.log_proof(origin=origin, index=index, size=size, proof=proof, checkpoint=checkpoint), index
 
-    def _new_grants(self, entries: list[Statement]) -> list[Draft]:
+    def _changes(self, granted: dict[str, Statement]) -> list[Draft]:
         """One entry of the log for each grant that was not published before, or no longer is."""
-        known_path = self.folder / "granted.json"
-        known = set(json.loads(known_path.read_text())) if known_path.exists() else set()
-        grants = {entry.digest(): entry for entry in entries if entry.kind == "grant"}
-        drafts = [
-            Draft(
-                {
-                    "kind": "grant",
-                    "body": {"grant": one.body["id"], "digest": digest, "signed_by": sorted(one.signatures)},
-                }
-            )
-            for digest, one in grants.items()
+        known = set(self._json("granted.json", []))
+        new = [
+            {"grant": one.body["id"], "digest": digest, "signed_by": sorted(one.signatures)}
+            for digest, one in granted.items()
             if digest not in known
         ]
-        withdrawn = sorted(known - set(grants))
-        drafts += [Draft({"kind": "grant", "body": {"grant": "", "digest": one, "signed_by": []}}) for one in withdrawn]
-        _write(known_path, json.dumps(sorted(grants)).encode())
-        return drafts
+        withdrawn = [{"grant": "", "digest": digest, "signed_by": []} for digest in sorted(known - set(granted))]
+        return [Draft({"kind": "grant", "body": body}) for body in [*new, *withdrawn]]
 
     def _published_head(self) -> Statement | None:
         if not self.public.exists():
             return None
-        return statement.from_json(orjson.loads(self.public.read_bytes())["head"])
+        try:
+            return statement.from_json(orjson.loads(self.public.read_bytes())["head"])
+        except (OSError, ValueError, KeyError, Invalid) as error:
+            raise BureauInvalid(folder=self.folder.name, what=f"{self.public.name}: {type(error).__name__}") from None
+
+    def _json(self, name: str, missing: Any) -> Any:
+        path = self.folder / name
+        try:
+            return orjson.loads(path.read_bytes()) if path.exists() else missing
+        except (OSError, ValueError) as error:
+            raise BureauInvalid(folder=self.folder.name, what=f"{name}: {type(error).__name__}") from None
 
     def _place(self, kind: str, id: str) -> Path:
         # Names of entries hold slashes; a digest of the name makes a file name of it.

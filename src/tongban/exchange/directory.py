@@ -44,7 +44,6 @@ class Directory:
 
     root: Root
     head: Head
-    log_size: int  #: of the hub's log, in the checkpoint that came along
     members: Mapping[str, Member] = field(repr=False)
     keys: Mapping[str, Key] = field(repr=False)
     nodes: Mapping[str, Node] = field(repr=False)
@@ -125,11 +124,14 @@ _WHOLE: Final[shape.Shape] = {
 }
 
 
-def adopt(current: Directory | None, raw: bytes, pinned_root: str, now: float) -> Directory | Refused:
+def adopt(current: Directory | Memory | None, raw: bytes, pinned_root: str, now: float) -> Directory | Refused:
     """Judge the published directory `raw` against the one in force; `pinned_root` is from the node's own file.
 
+    A node that starts again has none in force: `current` is then what it remembers of the last one, if anything.
     Entries that stood in `current` are not verified again.
     """
+    before = current if isinstance(current, Directory) else None
+    memory = current.memory if isinstance(current, Directory) else current or Memory()
     try:
         whole = orjson.loads(raw)
         if refused := shape.malformed(whole, _WHOLE, "exchange.directory_malformed", "the directory"):
@@ -138,21 +140,21 @@ def adopt(current: Directory | None, raw: bytes, pinned_root: str, now: float) -
         head = statement.from_json(whole["head"])
     except (orjson.JSONDecodeError, canonical.NotCanonical):
         return Refused("exchange.directory_malformed", "the directory is not JSON of signed statements")
-    trusted = root.newest(roots, current.root.digest if current else pinned_root, now)
+    trusted = root.newest(roots, memory.root or pinned_root, now)
     if isinstance(trusted, Refused):
         return trusted
-    found = _head(trusted, head, current, now)
+    found = _head(trusted, head, now)
     if isinstance(found, Refused):
         return found
-    if refused := _logged(trusted, found, whole["log"], current):
+    if refused := _order(found, memory, before) or _logged(trusted, found, whole["log"], memory):
         return refused
-    listed = _listed(whole["entries"], found, current)
+    listed = _listed(whole["entries"], found, before)
     if isinstance(listed, Refused):
         return listed
-    return _built(trusted, found, whole["log"]["size"], listed, current)
+    return _built(trusted, found, whole["log"]["size"], listed, before, memory)
 
 
-def _head(trusted: Root, signed: Statement, current: Directory | None, now: float) -> Head | Refused:
+def _head(trusted: Root, signed: Statement, now: float) -> Head | Refused:
     body = dict(signed.body)
     if refused := shape.malformed(body, _HEAD, "exchange.directory_malformed", "the head"):
         return refused
@@ -167,22 +169,24 @@ def _head(trusted: Root, signed: Statement, current: Directory | None, now: floa
         return Refused("exchange.directory_expired", "the directory has expired")
     if issued_at > now + AHEAD:
         return Refused("exchange.directory_ahead", "the head was issued after this node's present time")
-    head = Head(
+    return Head(
         body["version"], body["previous"], body["entries"], body["count"], issued_at, expires_at, signed.digest()
     )
-    return (_order(head, current.head) if current else None) or head
 
 
-def _order(new: Head, old: Head) -> Refused | None:
-    if new.digest == old.digest:
-        return Refused("exchange.directory_unchanged", "this directory is in force already")
-    if new.version < old.version:
+def _order(new: Head, last: Memory, in_force: Directory | None) -> Refused | None:
+    if not last.version:
+        return None
+    if new.digest == last.head:
+        # To a node that starts again, the directory it had is news.
+        return Refused("exchange.directory_unchanged", "this directory is in force already") if in_force else None
+    if new.version < last.version:
         return Refused("exchange.directory_rolled_back", "the directory is older than the one in force")
-    if new.version == old.version:
+    if new.version == last.version:
         return Refused("exchange.directory_forked", "two different directories have the same version")
-    if new.version == old.version + 1 and new.previous != old.digest:
+    if new.version == last.version + 1 and new.previous != last.head:
         return Refused("exchange.directory_forked", "the directory does not follow the one in force")
-    if new.issued_at < old.issued_at:
+    if new.issued_at < last.issued_at:
         return Refused("exchange.directory_rolled_back", "the directory was issued before the one in force")
     return None
 
@@ -192,7 +196,7 @@ def leaf(head_digest: str, version: int) -> bytes:
     return entry.make({"kind": "directory", "body": {"digest": head_digest, "version": version}}, None, b"")[0]
 
 
-def _logged(trusted: Root, head: Head, log: Mapping[str, Any], current: Directory | None) -> Refused | None:
+def _logged(trusted: Root, head: Head, log: Mapping[str, Any], last: Memory) -> Refused | None:
     if log["origin"] != trusted.log_origin:
         return Refused("exchange.directory_unlogged", "the proof is from another log than the root names")
     try:
@@ -203,7 +207,7 @@ def _logged(trusted: Root, head: Head, log: Mapping[str, Any], current: Director
     held = tree.leaf_hash(leaf(head.digest, head.version))
     if noted.size != log["size"] or not tree.verify_inclusion(held, log["index"], noted.size, proof, noted.root):
         return Refused("exchange.directory_unlogged", "the head does not lie in the hub's log")
-    if current and noted.size < current.log_size:
+    if noted.size < last.log_size:
         return Refused("exchange.directory_rolled_back", "the hub's log is shorter than it was")
     return None
 
@@ -233,21 +237,35 @@ def entries_root(digests: Any) -> str:
 
 
 def _built(
-    trusted: Root, head: Head, log_size: int, listed: Mapping[str, Listed], current: Directory | None
+    trusted: Root, head: Head, log_size: int, listed: Mapping[str, Listed], before: Directory | None, last: Memory
 ) -> Directory:
-    tables = judge(trusted, [*listed.values()], current.memory if current else Memory())
+    tables = judge(trusted, [*listed.values()], last)
     by_role: dict[tuple[str, str], tuple[Key, ...]] = {}
     for key in tables.keys.values():
         by_role[key.member, key.role] = (*by_role.get((key.member, key.role), ()), key)
+    memory = _remembered(tables, last, _withdrawn(before, listed, last, head.issued_at), head, trusted, log_size)
     return Directory(
-        trusted, head, log_size, tables.members, tables.keys, tables.nodes, tables.resources, tables.rules,
-        tables.grants, tables.ignored, _remembered(tables, current), listed, by_role,
+        trusted, head, tables.members, tables.keys, tables.nodes, tables.resources, tables.rules,
+        tables.grants, tables.ignored, memory, listed, by_role,
     )  # fmt: skip
 
 
-def _remembered(tables: Tables, current: Directory | None) -> Memory:
-    before = current.memory if current else Memory()
+def _remembered(
+    tables: Tables, last: Memory, withdrawn: Mapping[str, int], head: Head, trusted: Root, log_size: int
+) -> Memory:
     revoked = {key.id: key.revoked_at for key in tables.keys.values() if key.revoked_at is not None}
     resources = {one.id: one.version for one in tables.resources.values()}
     rules = {one.id: one.version for one in tables.rules.values()}
-    return Memory({**before.revoked, **revoked}, {**before.versions, **resources, **rules})
+    return Memory(
+        {**last.revoked, **revoked}, {**last.versions, **resources, **rules}, withdrawn,
+        head.version, head.digest, head.issued_at, trusted.digest, log_size,
+    )  # fmt: skip
+
+
+def _withdrawn(
+    before: Directory | None, listed: Mapping[str, Listed], last: Memory, issued_at: int
+) -> Mapping[str, int]:
+    """Grants that were in force and are not listed any more, each until it would have ended by itself."""
+    still = {one.value.id for one in listed.values() if isinstance(one.value, Grant)}
+    gone = {id: grant.expires_at for id, grant in before.grants.items() if id not in still} if before else {}
+    return {id: until for id, until in {**last.withdrawn, **gone}.items() if until > issued_at}

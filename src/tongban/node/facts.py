@@ -12,7 +12,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from tongban.identity.identifiers import Domain, nearby, normalise, pack
 from tongban.kit.errors import Invalid
 from tongban.node.adapters.register import Register, RegisterChanged
 from tongban.node.config import FactsConfig, RawColumn
+from tongban.node.snapshots import Snapshot, opened
 from tongban.rules.facts import KEY, Column, FactTable, Type
 
 #: Kind of document as registers write it → domain of its number.
@@ -65,19 +65,6 @@ class FactsInvalid(Invalid):
     remedy = "Compare the facts block in node.toml with the resource's columns; the old facts stay in use."
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Facts of one resource as of one day: a folder that never changes once it is published."""
-
-    resource: str
-    id: str  #: date and digest: equal data give an equal id
-    date: date
-    folder: Path
-    rows: Mapping[str, int]  #: by domain
-    rejected: int
-    doubts: int
-
-
 def build(
     resource: str, facts: FactsConfig, table: FactTable, registers: Mapping[str, Register], day: date, into: Path
 ) -> Snapshot:
@@ -92,31 +79,6 @@ def build(
         return _publish(resource, workshop, day, into, counts)
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
-
-
-def current(resource: str, into: Path) -> Snapshot | None:
-    """The newest published snapshot, None if there is none."""
-    pointer = into / "current"
-    return opened(resource, into, pointer.read_text().strip()) if pointer.is_file() else None
-
-
-def opened(resource: str, into: Path, id: str) -> Snapshot | None:
-    """A published snapshot by id; None if it is gone."""
-    about = into / id / "snapshot.json"
-    if not about.is_file():
-        return None
-    held = json.loads(about.read_text())
-    day = date.fromisoformat(held["date"])
-    return Snapshot(resource, id, day, into / id, held["rows"], held["rejected"], held["doubts"])
-
-
-def keep_newest(into: Path, keep: int, pinned: frozenset[str]) -> list[str]:
-    """Remove snapshots beyond the newest `keep` that no open round has pinned; their ids."""
-    folders = sorted((path for path in into.glob("*/snapshot.json")), key=lambda path: path.stat().st_mtime_ns)
-    old = [path.parent for path in folders[:-keep] if path.parent.name not in pinned]
-    for folder in old:
-        shutil.rmtree(folder)
-    return [folder.name for folder in old]
 
 
 # --- Making ---------------------------------------------------------------------------------------

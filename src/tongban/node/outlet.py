@@ -68,11 +68,13 @@ class Outlet:
 
         Raises Unavailable when the own log cannot be written: nothing is sent then.
         """
-        directory = self._source.current
+        directory, now = self._source.current, self._clock.seconds()
         node = directory.nodes.get(outgoing.grant.node) if directory else None
         if directory is None or node is None:
             return Refused("exchange.no_directory", "this node's directory does not know the provider's node")
-        now = self._clock.seconds()
+        # Keys of an expired directory may have been revoked long ago: no answer could be believed.
+        if refused := directory.refusal(now):
+            return refused
         prepared = self._prepared(outgoing, now)
         own = await self._commit_request(outgoing, prepared, now)
         sent = await self._send(node.address, node.certificate, prepared)

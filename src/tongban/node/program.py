@@ -34,6 +34,7 @@ from tongban.node.persons import Persons
 from tongban.node.query import QueryDesk
 from tongban.node.questions import Questions
 from tongban.node.server import listening, listening_at, server
+from tongban.node.snapshots import keep_newest
 from tongban.node.source import DirectorySource
 from tongban.node.spool import Spool
 from tongban.node.store import FactStore
@@ -43,6 +44,8 @@ from tongban.tlog.log import Log
 _log = logging.getLogger("tongban.node")
 
 CHECKPOINT_SECONDS, PERSONS_SECONDS, HOUR = 5, 2, 3600
+#: Snapshots of facts that stay beside those that an open round has pinned.
+SNAPSHOTS_KEPT = 3
 _PR_SET_PDEATHSIG = 1
 
 
@@ -126,6 +129,7 @@ class Node:
             "directory": directory.version if directory else 0,
             "directory_age": int(directory.age(now)) if directory else None,
             "directory_refused": self.source.refused.code if self.source.refused else None,
+            "ignored": len(directory.ignored) if directory else 0,
             "entries": self.log.tree.size,
             "mode": self.config.mode,
         }
@@ -240,6 +244,7 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    gc.unfreeze()
     await node.outlet.close()
     with contextlib.suppress(Unavailable):
         await node.persons.commit()
@@ -293,6 +298,8 @@ async def _persons(node: Node) -> None:
 async def _hourly(node: Node) -> None:
     now = node.clock.seconds()
     node.journal.forget(now)
+    for resource in node.config.resources:
+        keep_newest(node.store.place(resource), SNAPSHOTS_KEPT, node.persons.pins(resource))
     if (told := node.journal.strangers.told(now)) is not None:
         await node.log.append({"kind": "refused-aggregate", "body": told})
 

@@ -14,11 +14,10 @@ from tongban.kit.clock import MachineClock
 from tongban.kit.errors import Invalid, TongbanError, Unavailable
 from tongban.kit.keys import new_key
 from tongban.node import config as configs
-from tongban.node import facts
 from tongban.node.adapters.register import Register
 from tongban.node.config import NodeConfig, ResourceConfig
-from tongban.node.facts import Snapshot
 from tongban.node.program import online_key, open_registers, origin_of
+from tongban.node.snapshots import Snapshot
 from tongban.node.source import DirectorySource
 from tongban.node.store import FactStore
 from tongban.rules.facts import FactTable, read_table
@@ -152,8 +151,8 @@ def _check_directory(config: NodeConfig) -> Iterator[Finding]:
     source = DirectorySource(config.directory, config.folder / "directory.json", config.directory_root, MachineClock())
     try:
         source.load_kept()
-    except OSError as error:
-        yield Finding("directory", False, type(error).__name__, "Check the folder's permissions.")
+    except TongbanError as error:
+        yield _failed("directory", error)
         return
     if source.current is None:
         why = source.refused.reason if source.refused else "none was pulled yet"
@@ -191,6 +190,8 @@ def refresh(config: NodeConfig, directory: Directory, day: date, only: str | Non
 
     Raises RegisterUnavailable, RegisterChanged, FactsInvalid, NoTable; facts published before stay.
     """
+    from tongban.node import facts
+
     registers = open_registers(config)
     store = FactStore(config.folder / "facts")
     try:

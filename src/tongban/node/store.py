@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tongban.node import facts
-from tongban.node.facts import Snapshot
+from tongban.node import snapshots
+from tongban.node.snapshots import Snapshot
 from tongban.rules.facts import KEY
 
 
@@ -55,14 +55,14 @@ class FactStore:
         held = self._current.get(resource)
         if held is not None and held[0] == changed:
             return held[1]
-        found = facts.current(resource, self.place(resource))
+        found = snapshots.current(resource, self.place(resource))
         if found is not None:
             self._current[resource] = (changed, found)
         return found
 
     def snapshot(self, resource: str, id: str) -> Snapshot | None:
         """A snapshot that a round has pinned; None if it is gone."""
-        return facts.opened(resource, self.place(resource), id)
+        return snapshots.opened(resource, self.place(resource), id)
 
     def facts(self, snapshot: Snapshot, domain: str) -> Facts | None:
         """The snapshot's facts for one kind of key; None if the resource is not asked by it."""

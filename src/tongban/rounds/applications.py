@@ -234,8 +234,9 @@ def _settled_groups(codes: npt.NDArray[np.int32], applicants: npt.NDArray[np.int
     group = np.cumsum(first) - 1
     same = applicants[order] == applicants[order][np.flatnonzero(first)][group]
     in_conflict = np.bincount(group, weights=~same, minlength=1)[group] > 0
-    found = np.full(len(order), None, np.object_)
-    found[order] = np.where(in_conflict, CONFLICT, np.where(first, None, DUPLICATE))
+    how = np.where(in_conflict, 2, np.where(first, 0, 1))
+    found = np.empty(len(order), np.object_)
+    found[order] = np.array([None, DUPLICATE, CONFLICT], np.object_)[how]
     return found
 
 

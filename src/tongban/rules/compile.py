@@ -55,6 +55,7 @@ class CompiledRule:
     parameters: Mapping[str, Any]  #: values in canonical form
     facts_digest: str
     complete: date | None  #: since when the owner states that the register is complete
+    met: expr.Expr = dataclasses.field(compare=False, repr=False)
     single: Single = dataclasses.field(compare=False)
     programs: Programs = dataclasses.field(compare=False, repr=False)
 
@@ -149,6 +150,7 @@ def compile(
         parameters=values,
         facts_digest=facts_digest,
         complete=complete,
+        met=read_all.met,
         single=single_of(rule, programs, complete),
         programs=programs,
     )

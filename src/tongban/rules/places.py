@@ -70,6 +70,8 @@ def _walk(node: yaml.Node | None, steps: tuple[Step, ...]) -> Iterator[tuple[tup
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             yield from _walk(value, (*steps, str(key.value)))
+            # The line of the key: what a person looks for, and above a value that fills several lines.
+            yield (*steps, str(key.value)), key.start_mark.line + 1
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield from _walk(item, (*steps, index))

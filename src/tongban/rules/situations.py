@@ -77,6 +77,12 @@ def check(
     return problems + [_failure(compiled.rule, one, found[one.number]) for one in wrong]
 
 
+def settled_alone(compiled: CompiledRule) -> list[tuple[Situation, int]]:
+    """The situations that the rule itself decides, each with its byte. Those that cannot be read are left out."""
+    told = [one for one in _read_all(compiled, None, (), []) if one.settled is None]
+    return [(one, compiled.single(one.fact, one.asked, one.at, one.doubtful)) for one in told]
+
+
 def rows(compiled: CompiledRule) -> list[tuple[str, str, str]]:
     """Name, verdict and reason of every situation, for the text that approvers read."""
     return [

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
-from tongban.rules import situations
+from tongban.rules import boundaries, situations
 from tongban.rules.compile import CompiledRule, compile, compile_applies
 from tongban.rules.facts import Column
 from tongban.rules.places import Problem, RuleInvalid
@@ -88,6 +88,7 @@ def _rule(folder: Folder, rule: Rule) -> Iterator[Problem]:
         return
     yield from _situations(compiled)
     yield from situations.check(compiled, applies, folder.columns)
+    yield from boundaries.unguarded(compiled)
 
 
 def _subject(folder: Folder, rule: Rule, resource: SolutionResource) -> Iterator[Problem]:
@@ -98,7 +99,7 @@ def _subject(folder: Folder, rule: Rule, resource: SolutionResource) -> Iterator
         return
     if not set(subject.domains) & set(resource.facts.domains):
         what = f"{resource.id} is asked by {', '.join(resource.facts.domains)}, and {subject.name} has no such key"
-        yield rule.places.problem(what, f"{subject.name} has {', '.join(subject.domains)}.", "subject")
+        yield rule.places.problem(what, f"{subject.name} has {', '.join(subject.domains)}.", "resource")
     columns = {column.name: column for column in folder.columns}
     for number, asked in enumerate(rule.asks):
         yield from _asked(rule, asked, columns.get(subject.prefix + asked.name), subject.prefix + asked.name, number)

@@ -18,7 +18,7 @@ from tongban.catalogue.resource import Resource, resource_from_mapping
 from tongban.kit.config import FileInvalid
 from tongban.rules import places as yaml_places
 from tongban.rules.decision import MOST_RULES, Decision, Group
-from tongban.rules.facts import SCALARS, Column, FactTable, Type, read_column, read_table
+from tongban.rules.facts import SCALARS, Column, FactTable, Type, read_column
 from tongban.rules.fields import Fields
 from tongban.rules.places import Places, Problem, RuleInvalid
 from tongban.rules.rule import Rule, read_rule
@@ -164,11 +164,16 @@ def _kind(fields: Fields) -> Kind:
     return kind
 
 
-def _column(fields: Fields) -> Column:
+def _column_of(fields: Fields) -> Column:
     try:
-        column = read_column(fields.value)
+        return read_column(fields.value)
     except ValueError as error:
         raise fields.wrong("", str(error), "Write {name: …, type: …}.") from None
+
+
+def _column(fields: Fields) -> Column:
+    """A column of the application, which has no bitmaps."""
+    column = _column_of(fields)
     if column.type not in SCALARS:
         what = f"an application has no column of type {column.type.value}"
         raise fields.wrong("type", what, f"Use one of {', '.join(sorted(SCALARS))}.")
@@ -203,16 +208,15 @@ def _resource(path: Path) -> SolutionResource:
     try:
         entry = resource_from_mapping({"member": _ANY_MEMBER, **written})
     except EntryInvalid as error:
-        what = str(error.facts["what"])
+        what = f"{error.facts['entry']}: {error.facts['what']}"
         raise fields.wrong(_named(what, written), what, "The reference of the catalogue shows the form.") from None
     fields.text("title_en")
     facts = fields.mapping("facts")
-    columns = [item.value for item in facts.mappings("columns")]
+    columns = tuple(_column_of(item) for item in facts.mappings("columns"))
     facts.refuse_others()
-    try:
-        table = read_table({"name": id, "domains": sorted(map(str, entry.domains)), "columns": columns})
-    except ValueError as error:
-        raise facts.wrong("columns", str(error), "Correct the fact table.") from None
+    table = FactTable(id, tuple(sorted(map(str, entry.domains))), columns)
+    if wrong := table.wrong():
+        raise facts.wrong("columns", wrong, "Correct the fact table.")
     complete = entry.complete.as_of if entry.complete else None
     return SolutionResource(id, department, table, complete, written, places)
 
