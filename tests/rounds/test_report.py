@@ -86,8 +86,9 @@ def test_every_drawing_is_described():
 def test_no_id_stands_twice_and_every_reference_has_its_target():
     ids = [attrs["id"] for _, attrs in tree().seen if "id" in attrs]
     assert len(ids) == len(set(ids))
-    targets = {attrs["aria-labelledby"] for attrs in elements("section")} | {"main"}
-    assert targets <= set(ids)
+    targets = {attrs["aria-labelledby"] for attrs in elements("section")}
+    links = {attrs["href"].removeprefix("#") for attrs in elements("a")}
+    assert links == targets | {"main"} <= set(ids)
 
 
 def test_the_limit_of_the_rule_stands_beside_the_real_seconds():

@@ -5,16 +5,18 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.full import count, seed
 from tests.rules import generated
-from tongban.rules import engine, expr
+from tongban.rules import closures, engine, expr
 from tongban.rules.compile import CompiledRule, compile, from_directory
+from tongban.rules.facts import Column, Type
 from tongban.rules.language import Scope
-from tongban.rules.program import Constant, Guarded, Taken
+from tongban.rules.program import Constant, Guarded, Taken, prepare
 from tongban.rules.reader import read
 from tongban.rules.rule import parameter_of
 from tongban.rules.verdict import Verdict, unknown, unpack
@@ -107,3 +109,62 @@ def everything() -> set[str]:
     types = {f"column {column.type}" for column in generated.TABLE.columns}
     literals = {f"literal {kind}" for kind in (None, "int", "text", "date", "bool")}
     return nodes | types | literals | set(VOCABULARY)
+
+
+# -- a third opinion: DuckDB reading the very text
+
+PLAIN = (
+    "points", "wide", "points + 1", "wide - points - 1", "-points", "2 - -points", "points * 2 - wide * 3", "7", "-1",
+)  # fmt: skip
+
+
+def flat_condition(rng: random.Random) -> str:
+    """A condition without a single parenthesis of ours, so that the order of binding decides what it means."""
+    words = []
+    for _ in range(rng.randint(1, 6)):
+        left, right = rng.choice(PLAIN), rng.choice(PLAIN)
+        term = rng.choice(
+            (
+                f"{left} {rng.choice(('=', '<>', '<', '<=', '>', '>=', '!='))} {right}",
+                f"{left} {rng.choice(('', 'NOT '))}BETWEEN {right} AND {rng.choice(PLAIN)}",
+                f"{left} {rng.choice(('', 'NOT '))}IN ({rng.choice(('0, 7', '-1'))})",
+                f"CASE WHEN good AND points > 1 OR sure THEN {left} = {right} END",
+                "points IS NOT NULL", "good", "sure", "good = sure", "until >= DATE '2014-06-08'",
+                "state IN ('正常', 'it''s')", "COALESCE(points, wide, 7) > 6",
+            )
+        )  # fmt: skip
+        words += [rng.choice(("", "NOT ", "NOT NOT ")) + term, rng.choice((" AND ", " OR "))]
+    return "".join(words[:-1])
+
+
+PLAIN_COLUMNS = (
+    Column("points", Type.INT, low=-9, high=9),
+    Column("wide", Type.INT, low=-9, high=9),
+    Column("good", Type.BOOL),
+    Column("sure", Type.BOOL),
+    Column("until", Type.DATE),
+    Column("state", Type.CODE, codes=generated.CODES),
+)
+PLAIN_VALUES = {
+    "points": (None, *range(-3, 9)),
+    "wide": (None, *range(-3, 9)),
+    "good": (None, True, False),
+    "sure": (None, True, False),
+    "until": (None, date(2014, 6, 7), date(2014, 6, 8)),
+    "state": (None, *generated.CODES),
+}
+
+
+@settings(max_examples=count("rules", 40, 1_000))
+@given(st.integers(0, 2**63))
+def test_a_text_means_what_duckdb_itself_makes_of_it(chosen):
+    rng = random.Random(chosen)
+    text = flat_condition(rng)
+    scope = Scope({column.name: column for column in PLAIN_COLUMNS}, missing_means=frozenset(PLAIN_VALUES))
+    program = prepare(read(text, scope))
+    run, fixed = closures.runner(program), closures.constants(program, date(2014, 6, 1))
+    rows = [{name: rng.choice(values) for name, values in PLAIN_VALUES.items()} for _ in range(40)]
+    with duckdb.connect() as connection:
+        connection.register("rows", pa.Table.from_pylist(rows, pa.schema(engine.arrow_fields(PLAIN_COLUMNS))))
+        theirs = [row[0] for row in connection.sql(f"SELECT {text} FROM rows").fetchall()]
+    assert [run(row, {}, fixed) for row in rows] == theirs, text

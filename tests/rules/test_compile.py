@@ -280,3 +280,17 @@ def test_applies_knows_only_the_application(tmp_path):
         compile_applies(a_rule(tmp_path, applies="kind IS NULL"), COLUMNS)
     means = [{"column": "asked.kind", "meaning": "未填即个人", "article": "第二条"}]
     assert compile_applies(a_rule(tmp_path, applies="kind IS NULL", missing_means=means), COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("met", "change"),
+    [
+        ("sure", {"sure": 1}),
+        ("points = 5", {"points": "5"}),
+        ("name = '张三'", {"name": b"x"}),
+        ("points = 1", {"points": True}),
+    ],
+)
+def test_a_store_s_own_idea_of_a_type_is_no_fact(tmp_path, met, change):
+    with pytest.raises(FactsMismatch):
+        a_compiled(tmp_path, met=met, reasons=[]).single(a_row(**change), {}, AT)

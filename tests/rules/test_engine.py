@@ -200,3 +200,20 @@ def test_applies_answers_for_every_application_in_order(tmp_path):
     assert [{1: True, 0: False, 2: None}[byte] for byte in found.tolist()] == single
     everyone = compile_applies(a_rule(tmp_path), columns)
     assert engine.applies(everyone, pa.table({"kind": kinds}), at=AT).tolist() == [1] * 6
+
+
+def test_few_keys_of_a_large_register_are_looked_up_with_the_same_answers(tmp_path):
+    compiled = a_compiled(tmp_path, met="points = 0", reasons=[])
+    rng = random.Random(8)
+    held = sorted(rng.sample(range(10**6), 4_000))
+    facts = facts_of(compiled, [a_row(k=k, points=k % 2) for k in held])
+    keys = sorted({*rng.sample(held, 60), *rng.sample(range(-10, 10**6 + 10), 60), held[0], held[-1], -1, 10**7})
+    doubts = pa.array(keys[::7])
+    assert len(keys) * engine.FEW < len(facts)
+    looked_up = ask(compiled, keys_of(*keys), facts, doubts)
+    assert len(set(looked_up)) == 4
+    doubled = pa.concat_tables([facts, facts.slice(5, 1)])
+    shuffled = facts.take(pa.array(rng.sample(range(4_000), 4_000)))
+    assert ask(compiled, keys_of(*keys), shuffled, doubts) == looked_up
+    with pytest.raises(FactsMismatch, match="more than one fact row"):
+        ask(compiled, keys_of(held[5]), doubled)

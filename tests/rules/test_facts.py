@@ -51,6 +51,8 @@ def test_years_are_bits_from_2000_to_2062():
     [
         ({"name": "k", "type": "int"}, "cannot be called 'k'"),
         ({"name": "Größe", "type": "int"}, "cannot be called"),
+        ({"name": "end", "type": "int"}, "no word of the language"),
+        ({"name": "asked", "type": "int"}, "no word of the language"),
         ({"name": "a", "type": "float"}, "type must be one of"),
         ({"name": "a", "type": "code"}, "needs a list of codes"),
         ({"name": "a", "type": "text", "codes": ["x"]}, "only code has one"),

@@ -37,3 +37,11 @@ def test_the_text_holds_the_meaning_and_the_digest(tmp_path):
 
 def test_columns_that_do_not_decide_are_not_shown(tmp_path):
     assert "fines" not in approval_text(a_compiled(tmp_path))
+
+
+def test_no_text_of_a_rule_can_write_a_line_or_a_cell_of_its_own(tmp_path):
+    forged = "好\n\n## 条件 What must hold\n\n符合 Met if: `TRUE`"
+    reason = {"code": "licence_class", "say": "a | b\n| 9 | x |", "say_en": "x"}
+    text = approval_text(a_compiled(tmp_path, title=forged, default_reason=reason))
+    assert text.count("\n## 条件 What must hold\n") == 1
+    assert len([line for line in text.splitlines() if line.startswith("| ")]) == 2 + 3 + 2

@@ -96,12 +96,13 @@ def test_a_mistake_is_shown_with_its_line(tmp_path):
         ("rule: &a licence\n", "anchors"),
         ("rule: licence\nrule: licence\n", "stands twice"),
         ("rule: !!python/object:os.system x\n", "tags"),
+        ('title: "\\ud800"\n', "half a character"),
         ("- a\n", "not a mapping"),
         ("", "not a mapping"),
         ("a: [" * 2_000, "not YAML"),
         ("a: " + "x" * 300_000, "larger than"),
     ],
-    ids=["anchor", "doubled key", "tag", "list", "empty", "deep", "huge"],
+    ids=["anchor", "doubled key", "tag", "surrogate", "list", "empty", "deep", "huge"],
 )
 def test_hostile_yaml_is_refused_before_anything_is_made_of_it(tmp_path, text, what):
     with pytest.raises((FileInvalid, RuleInvalid), match=what):

@@ -29,7 +29,8 @@ def report(figures: RoundFigures) -> str:
     return (
         f'<!doctype html>\n<html lang="zh-CN"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
-        f'<body><a class="skip" href="#main">跳到正文</a>{_head(figures)}<main class="page" id="main">{_facts(figures)}'
+        f'<body><a class="skip" href="#main">跳到正文</a>{_head(figures)}<main class="page" id="main">'
+        f"{_facts(figures)}{_contents(figures)}"
         f"{_funnel(figures)}{_verdicts(figures)}{_times(figures)}{draws}{_rights(figures)}</main>{_foot(figures)}"
         "</body></html>\n"
     )
@@ -72,6 +73,15 @@ def _facts(figures: RoundFigures) -> str:
     )
     cells = (f'<div class="fact {look}"><dt>{words}</dt><dd>{value}</dd></div>' for look, value, words in facts)
     return f'<dl class="facts">{"".join(cells)}</dl>'
+
+
+def _contents(figures: RoundFigures) -> str:
+    """Links to the sections: the page is long on a phone."""
+    sections = [("funnel", text.FUNNEL.zh), ("verdicts", text.VERDICTS.zh), ("times", text.TIMES.zh)]
+    sections += [(f"draw-{pool.pool}", zh(text.DRAW, pool=pool.words)) for pool in figures.pools]
+    sections.append(("rights", text.RIGHTS.zh))
+    links = "".join(f'<li><a href="#{id}">{escape(name)}</a></li>' for id, name in sections)
+    return f'<nav aria-label="{text.CONTENTS.zh}"><ul>{links}</ul></nav>'
 
 
 # --- Funnel and findings ------------------------------------------------------------------------

@@ -46,6 +46,9 @@ body {
 .fact.fast { border-left: .3rem solid var(--red); }
 .fact.fast dd { color: var(--red); font-size: 2.1rem; }
 
+nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; list-style: none; margin: 1rem 0 0; padding: 0 .2rem; }
+nav a { display: inline-block; padding: .25rem 0; color: var(--blue); text-underline-offset: .15em; }
+
 section { background: var(--paper); border: 1px solid var(--line); border-radius: .6rem; padding: 1rem; }
 section { margin: 1rem 0; }
 h2 { font-size: 1.2rem; line-height: 1.35; margin: 0 0 .9rem; }
@@ -151,7 +154,7 @@ footer [lang=en] { color: #c6d0dc; }
 @media print {
   @page { size: A4; margin: 14mm; }
   body { background: #fff; font-size: 10pt; }
-  .skip { display: none; }
+  .skip, nav { display: none; }
   .top, .hero, .facts, .fact, thead th, .bar, .legend i, .note, .demo, .department, footer {
     -webkit-print-color-adjust: exact; print-color-adjust: exact;
   }

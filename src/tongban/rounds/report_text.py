@@ -28,6 +28,8 @@ TOOK: Final = Words(
     "各部门同时比对用时；规定 {days} 个工作日", "all departments at once; the rule allows {days} working days"
 )
 
+CONTENTS: Final = Words("目录", "contents")
+
 # --- Funnel -------------------------------------------------------------------------------------
 
 FUNNEL: Final = Words("从申请到摇中", "From application to winner")
@@ -72,7 +74,7 @@ LIMIT: Final = Words(
 DEPARTMENT: Final = Words("部门", "department")
 KEYS: Final = Words("比对人次", "keys asked")
 SECONDS: Final = Words("用时（秒）", "seconds")
-SNAPSHOTS: Final = Words("{rules} 条规则，登记数据日期 {days}", "{rules} rules, data of {days}")
+SNAPSHOTS: Final = Words("{rules} 条规则，登记数据日期 {days}", "rules: {rules}; data of {days}")
 SILENT: Final = Words("有未答复", "unanswered parts")
 TOOK_SECONDS: Final = Words("{department} 用时 {seconds} 秒", "{department}: {seconds} seconds")
 

@@ -27,6 +27,15 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_KINDS: dict[Type, type[Any]] = {
+    Type.TEXT: str,
+    Type.CODE: str,
+    Type.INT: int,
+    Type.DATE: date,
+    Type.BOOL: bool,
+    Type.YEARS: int,
+    Type.YEAR_AMOUNTS: list,
+}
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
@@ -78,10 +87,16 @@ def _taken(node: Taken) -> Closure:
 
 
 def _field(node: expr.Field) -> Closure:
-    name = node.column.name
-    if node.asked:
-        return lambda frame: frame[1][name]
-    return lambda frame: frame[0][name]
+    side, name, kind = int(node.asked), node.column.name, _KINDS[node.column.type]
+
+    def field(frame: Frame) -> Any:
+        found = frame[side][name]  # type: ignore[call-overload]
+        # A store that gives 1 for true, or '5' for 5, would compare as unequal in silence.
+        if found is not None and found.__class__ is not kind:
+            raise TypeError
+        return found
+
+    return field
 
 
 def _compare(node: expr.Compare) -> Closure:

@@ -33,6 +33,10 @@ _ARROW = {
 }
 
 
+#: One key to so many fact rows makes a batch small.
+FEW = 16
+
+
 class KeysInvalid(Invalid):
     """The keys of a batch are not what the wire format says."""
 
@@ -88,6 +92,7 @@ def connected(
         "temp_directory": str(spill) if spill else "",
         "autoload_known_extensions": False,
         "autoinstall_known_extensions": False,
+        "python_enable_replacements": False,
     }
     connection = duckdb.connect(":memory:", config=settings)
     try:
@@ -138,6 +143,9 @@ def _evaluate(
 ) -> Bytes:
     relation = _relation(connection, facts)
     _check_facts(connection, compiled, relation, keys.schema.field(KEY).type)
+    if isinstance(facts, pa.Table):
+        read = [KEY, *(name for name, _ in arrow_fields(compiled.reads()))]
+        connection.register(relation, _narrowed(facts.select(read), keys))
     connection.register("batch_keys", _with_positions(keys))
     doubtful = None
     if doubts is not None and len(doubts):
@@ -147,7 +155,7 @@ def _evaluate(
     try:
         return _scattered(_answer(connection, query, seconds), len(keys), compiled)
     finally:
-        for name in ("batch_keys", "batch_doubts"):
+        for name in ("batch_keys", "batch_doubts", "batch_facts"):
             connection.unregister(name)
 
 
@@ -203,7 +211,22 @@ def _scattered(answer: pa.Table, count: int, compiled: CompiledRule) -> Bytes:
 def _numbers(answer: pa.Table, column: str) -> npt.NDArray[Any]:
     # Chunk by chunk: to_numpy() of a chunked column imports pandas where it is installed.
     chunks = [chunk.to_numpy(zero_copy_only=False) for chunk in answer.column(column).chunks]
-    return np.concatenate(chunks) if chunks else np.empty(0, np.uint8)
+    return chunks[0] if len(chunks) == 1 else np.concatenate(chunks) if chunks else np.empty(0, np.uint8)
+
+
+def _narrowed(facts: pa.Table, keys: pa.Table) -> pa.Table:
+    """The fact rows of few keys, by binary search, where that is cheaper than a join over the whole register.
+
+    Only where the facts lie sorted without doubles; otherwise the join must find the doubles. Measured over
+    10 million rows: half the join's work for 30 thousand keys, more than the join's for 1.5 million.
+    """
+    if FEW * len(keys) > len(facts) or not pa.types.is_int64(facts.schema.field(KEY).type):
+        return facts
+    held, asked = _numbers(facts, KEY), _numbers(keys, KEY)
+    if held.dtype != asked.dtype or not (held[1:] > held[:-1]).all():
+        return facts
+    place = np.minimum(np.searchsorted(held, asked), len(held) - 1)
+    return facts.take(pa.array(place[held[place] == asked]))
 
 
 def _relation(connection: duckdb.DuckDBPyConnection, facts: Facts) -> str:

@@ -34,6 +34,11 @@ FIRST_YEAR, LAST_YEAR = 2000, 2062
 INT_LOW, INT_HIGH = -(2**63), 2**63 - 1
 LARGEST_CODES = 500
 
+#: Words that an expression reads otherwise.
+RESERVED = frozenset(
+    "and or not in between is null true false case when then else end date coalesce asked".split()  # noqa: SIM905
+) | {"like", "select", "cast", "now", "current_date"}
+
 Value = str | int | bool | date
 
 
@@ -83,8 +88,8 @@ class Column:
 
     def wrong(self) -> str | None:
         """What does not hold about this definition, in words; None if it holds."""
-        if not _NAME.fullmatch(self.name) or self.name == KEY:
-            return f"a column cannot be called {self.name!r}: small letters, digits and _, not {KEY!r}"
+        if not _NAME.fullmatch(self.name) or self.name == KEY or self.name in RESERVED:
+            return f"a column cannot be called {self.name!r}: small letters, digits and _, no word of the language"
         kind = _RANGED.get(self.type)
         for bound in (self.low, self.high):
             if bound is not None and (kind is None or type(bound) is not kind):

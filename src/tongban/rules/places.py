@@ -57,10 +57,26 @@ class Places:
 def read(path: Path) -> tuple[dict[Any, Any], Places]:
     """The mapping in a YAML file and the places of its values. Raises FileInvalid, RuleInvalid."""
     value = config.read_yaml(path)
-    places = Places(str(path), dict(_walk(yaml.compose(config.read_text(path), Loader=yaml.SafeLoader), ())))
+    root = yaml.compose(config.read_text(path), Loader=yaml.SafeLoader)
+    places = Places(str(path), dict(_walk(root, ())))
+    for steps, text in _texts(root, ()):
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise places.invalid("half a character, which cannot be signed", "Write the character itself.", *steps)
     if not isinstance(value, dict):
         raise places.invalid("is not a mapping of keys to values", "Begin with lines like `title: …`.")
     return value, places
+
+
+def _texts(node: yaml.Node | None, steps: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], str]]:
+    if isinstance(node, yaml.ScalarNode):
+        yield steps, str(node.value)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield steps, str(key.value)
+            yield from _texts(value, (*steps, str(key.value)))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _texts(item, (*steps, index))
 
 
 def _walk(node: yaml.Node | None, steps: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], int]]:

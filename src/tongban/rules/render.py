@@ -27,7 +27,13 @@ _STATES = {
 
 def approval_text(compiled: CompiledRule) -> str:
     """Plain text in Markdown, to be read on paper as well."""
-    return "\n".join(_lines(compiled)) + "\n"
+    # One line of ours stays one line, whatever a text of the rule holds: nobody writes a heading into it.
+    return "\n".join(" ".join(line.split()) for line in _lines(compiled)) + "\n"
+
+
+def _cell(text: str) -> str:
+    """A text of the rule inside a table."""
+    return text.replace("|", "｜")
 
 
 def _lines(compiled: CompiledRule) -> Iterator[str]:
@@ -89,7 +95,8 @@ def _reasons(compiled: CompiledRule) -> Iterator[str]:
     yield "| 号 no. | 代码 code | 文字 text | 何时 when |"
     yield "| --- | --- | --- | --- |"
     for reason in rule.own_reasons():
-        yield f"| {reason.number} | {reason.code} | {reason.say} / {reason.say_en} | {_when(compiled, reason.code)} |"
+        said = _cell(f"{reason.say} / {reason.say_en}")
+        yield f"| {reason.number} | {reason.code} | {said} | {_cell(_when(compiled, reason.code))} |"
     yield ""
     verdict = _VERDICTS[rule.no_record.verdict.word]
     yield f"登记机关无此人记录时 When the register holds no such person: {verdict}"
@@ -134,4 +141,4 @@ def _situations(compiled: CompiledRule) -> Iterator[str]:
     yield "| 情形 situation | 结论 verdict | 理由 reason |"
     yield "| --- | --- | --- |"
     for name, then, reason in situations.rows(compiled):
-        yield f"| {name} | {_VERDICTS.get(then, then)} | {reason} |"
+        yield f"| {_cell(name)} | {_cell(_VERDICTS.get(then, then))} | {_cell(reason)} |"
