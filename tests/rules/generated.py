@@ -164,6 +164,8 @@ class Maker:
             "compare dates": lambda: f"{self.day()} {op} {self.day()}",
             "compare truth": lambda: f"good {rng.choice(('=', '<>'))} {rng.choice(('TRUE', 'FALSE', 'asked.yes'))}",
             "literal truth": lambda: f"good {rng.choice(('=', '<>'))} TRUE",
+            "not": lambda: f"NOT {rng.choice(('good', 'asked.yes'))}",
+            "null": lambda: f"CASE WHEN {self.small_condition()} THEN NULL ELSE small END {op} 59",
             "junction": lambda: f"{self.small_condition()} AND good OR {self.small_condition()} AND asked.yes",
             "bool": lambda: rng.choice(("good", "sure", "asked.yes")),
             "in numbers": lambda: f"{self.number(1)} IN ({{numbers}}, -1, 0)",
@@ -221,8 +223,8 @@ TRUTHS = ("month_paid", "months_all_paid", "years_covered")
 NULLABLE = ("small", "wide", "until", "name", "state", "good", "paid", "years", "tax", "asked.day", "asked.count")
 FEATURES = (
     *NUMERIC, *DATED, *TRUTHS, "text", "code", "compare numbers", "compare dates", "compare truth", "bool",
-    "literal truth", "junction", "in numbers", "in texts", "in dates", "between", "between dates", "is null",
-    "coalesce", "case", "case else", "sum", "product", "minus",
+    "literal truth", "not", "null", "junction", "in numbers", "in texts", "in dates", "between", "between dates",
+    "is null", "coalesce", "case", "case else", "sum", "product", "minus",
 )  # fmt: skip
 
 #: IS NULL has two answers by its nature.

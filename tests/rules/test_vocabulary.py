@@ -18,7 +18,7 @@ from tongban.rules import meaning
 from tongban.rules.compile import compile
 from tongban.rules.facts import Column, FactTable, month_bits, month_index, year_bits
 from tongban.rules.meaning import OutOfDomain
-from tongban.rules.rule import Rule, Silence
+from tongban.rules.rule import NoRecord, Rule, Silence
 from tongban.rules.verdict import Verdict, pack, unknown
 from tongban.rules.vocabulary import VOCABULARY
 
@@ -214,7 +214,7 @@ def a_rule_about(name: str, form: str = "{} = asked.expected") -> Rule:
     met = call if function.result is T.BOOL and form.startswith("{} = asked") else form.format(call, call)
     asked = (Column("expected", function.result),)
     change = {"asks": asked, "reasons": (), "matched_by": None, "missing_means": means, "unknown_reason": None}
-    return replace(rule, met=met, **change)
+    return replace(rule, met=met, no_record=NoRecord(), **change)
 
 
 def combinations(kinds: tuple[Any, ...], most: int) -> list[dict[str, Any]]:

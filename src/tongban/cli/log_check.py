@@ -100,7 +100,10 @@ def told(directory: Path, problem: Problem) -> Told:
     code, place = problem
     meaning = MEANING.get(code, "it does not hold")
     if place.startswith("entry ") and place[6:].isdigit():
-        return Told(code, f"entries/{entry_file(directory, int(place[6:]) // FRAMES).name}", place, meaning)
+        path = entry_file(directory, int(place[6:]) // FRAMES)
+        # The signature of our own answer stands beside the entries, outside the tree.
+        beside = f" or answers/{path.stem}.sig" if code == "tlog.signature_differs" else ""
+        return Told(code, f"entries/{path.name}{beside}", place, meaning)
     file, comma, where = place.partition(", ")
     if comma and file.endswith(".log"):
         return Told(code, f"entries/{file}", f"entry {_first_bad(directory, file)} ({where})", meaning)

@@ -233,20 +233,20 @@ def _expected(rule: Rule, item: Mapping[str, Any]) -> int:
 def _in_batch(compiled: CompiledRule, situations: list[Situation]) -> dict[int, int]:
     """The batch engine's byte for each situation: one batch a date."""
     found: dict[int, int] = {}
-    for at in sorted({situation.at for situation in situations}):
-        same = [situation for situation in situations if situation.at == at]
-        keys = [{"k": one.number} | dict(one.asked) for one in same]
-        facts = [{"k": one.number} | dict(one.fact) for one in same if one.fact is not None]
-        doubts = pa.array([one.number for one in same if one.doubtful], pa.int64())
-        answer = engine.evaluate(
-            compiled,
-            pa.Table.from_pylist(keys, schema=engine.keys_schema(compiled)),
-            pa.Table.from_pylist(facts, schema=engine.facts_schema(compiled)),
-            doubts,
-            at,
-            memory_mb=256,
-        )
-        found |= {one.number: int(byte) for one, byte in zip(same, answer, strict=True)}
+    with engine.connected("", memory_mb=256) as connection:
+        for at in sorted({situation.at for situation in situations}):
+            same = [situation for situation in situations if situation.at == at]
+            keys = [{"k": one.number} | dict(one.asked) for one in same]
+            facts = [{"k": one.number} | dict(one.fact) for one in same if one.fact is not None]
+            answer = engine.evaluate(
+                compiled,
+                pa.Table.from_pylist(keys, schema=engine.keys_schema(compiled)),
+                pa.Table.from_pylist(facts, schema=engine.facts_schema(compiled)),
+                pa.array([one.number for one in same if one.doubtful], pa.int64()),
+                at,
+                connection=connection,
+            )
+            found |= {one.number: int(byte) for one, byte in zip(same, answer, strict=True)}
     return found
 
 

@@ -1,0 +1,57 @@
+"""A round from the registers to the draw, against the oracle: in the usual run a hamlet of 2026 (2014's is
+tests/journeys/test_round.py), in `./tongban test --full oracle` a city of 30,000 applications in each world."""
+
+import json
+
+import pytest
+
+from tests.full import count
+from tests.journeys.town import Town, assert_agreed
+from tests.oracle.car_lottery import compare
+
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(580)]
+
+WORLDS = ("2014", "2026")[-count("oracle", 1, 2) :]
+SIZE = "hamlet" if len(WORLDS) == 1 else "small"
+NODES = {"2014": 8, "2026": 4}
+
+
+@pytest.fixture(scope="module", params=WORLDS)
+def town(request, tmp_path_factory):
+    drawn = Town(tmp_path_factory.mktemp("agreement") / request.param, request.param, SIZE, once=True).start()
+    assert drawn.process.wait(60) == 0
+    drawn.process.stdout.close()
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def found(town):
+    return town.found(town.first_round)
+
+
+@pytest.fixture(scope="module")
+def expected(town):
+    return town.expected()
+
+
+def test_product_and_oracle_find_the_same_of_every_application(town, found, expected):
+    assert len(town.nodes) == NODES[town.first_round[:4]]
+    assert len(found) == town.said["opened"]["applications"] > 300
+    assert_agreed(found, expected)
+
+
+def test_nobody_truly_eligible_is_refused_and_few_are_sent_to_a_person(town, found):
+    figures = compare(found, town.folder / "truth" / "truth.parquet")
+    print(town.first_round, json.dumps({name: figures[name] for name in list(figures)[:9]}))
+    assert figures["truly_eligible"] > figures["applications"] / 3
+    assert figures["truly_eligible_refused"] == 0, figures["refused_wrongly"]
+    assert figures["clean_eligible_found_share"] >= 0.97
+    assert figures["sent_to_a_person_share"] <= 0.05
+    assert figures["without_truth"] == figures["without_finding"] == 0
+
+
+def test_every_log_of_the_city_holds_with_all_its_signatures(town):
+    for node in town.logs():
+        verified = town.verified(node)
+        assert verified.holds, (node, verified.problems)
+        assert verified.entries > 0
