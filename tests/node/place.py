@@ -64,7 +64,7 @@ NODE_TOML = """
 [limits]
 body_seconds = 2
 read_seconds = 1
-# header_seconds = 1
+header_seconds = 1
 refused_an_hour = 100000
 
 [register.persons]

@@ -88,6 +88,7 @@ class Limits:
     json_body: int = 64 * 1024
     batch_body: int = 256 * 1024 * 1024
     header_bytes: int = 16 * 1024
+    header_seconds: int = 10
     body_seconds: int = 30
     read_seconds: int = 10
     calls_per_second: int = 20_000

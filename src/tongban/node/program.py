@@ -12,6 +12,7 @@ import gc
 import json
 import logging
 import os
+import resource
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -208,7 +209,14 @@ def run(config: NodeConfig, *, ready: Callable[[int], None], pass_phrase: str | 
     """Serve until SIGTERM or SIGINT. `ready` is told the port once calls are answered."""
     import uvloop
 
+    _take_files()
     uvloop.run(serve(build(config, pass_phrase=pass_phrase), ready))
+
+
+def _take_files() -> None:
+    """As many open files as the system allows: strangers who only connect must not keep the log from its own."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
 
 
 def die_with_parent() -> None:
@@ -228,11 +236,12 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     tls: dict[str, Any] = (
         {"ssl_certfile": config.certificate, "ssl_keyfile": config.certificate_key} if config.certificate else {}
     )
-    servers = [(server(node.exchange, **tls), exchange)]
+    patience = {"header_seconds": config.limits.header_seconds, "header_bytes": config.limits.header_bytes}
+    servers = [(server(node.exchange, **patience, **tls), exchange)]
     if config.door_socket:
-        servers.append((server(node.door), listening_at(Path(config.door_socket))))
+        servers.append((server(node.door, **patience), listening_at(Path(config.door_socket))))
     if config.door_port:
-        servers.append((server(node.door), listening("127.0.0.1", config.door_port)))
+        servers.append((server(node.door, **patience), listening("127.0.0.1", config.door_port)))
     tasks = [asyncio.create_task(_served(one, bound)) for one, bound in servers]
     tasks += [asyncio.create_task(job) for job in _jobs(node)]
     _settle_garbage()
@@ -246,8 +255,9 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     gc.unfreeze()
     await node.outlet.close()
-    with contextlib.suppress(Unavailable):
-        await node.persons.commit()
+    for last in (_persons, _hourly):
+        with contextlib.suppress(TongbanError, OSError):
+            await last(node)
     node.log.close()
 
 
@@ -282,6 +292,10 @@ async def _every(seconds: float, act: Callable[[], Coroutine[Any, Any, None]]) -
             await act()
         except TongbanError as error:
             _log.warning("%s", error.code)
+        except Exception as error:
+            # Unplanned, but a node that no longer signs checkpoints or erases keys would be worse. Its text may hold
+            # cell values, so only its name is told.
+            _log.error("%s in a task of the node", type(error).__name__)
 
 
 async def _checkpoint(node: Node) -> None:

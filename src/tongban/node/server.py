@@ -1,55 +1,92 @@
-"""uvicorn, one worker, on a port and on a Unix socket; slow beginners are cut off, peers on the socket are known."""
+"""uvicorn, one worker, on a port and on a Unix socket: cuts off slow and endless senders, knows peers on the socket."""
 
 import asyncio
 import socket
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-#: Seconds a connection may take to bring its first whole header.
-HEADER_SECONDS = 10
 _UCRED = struct.Struct("3i")
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """httptools with a limit on how long a header may take, and the peer's uid on Unix sockets."""
+    """httptools with limits on how long a header may be and take, and the peer's uid on Unix sockets.
+
+    Every so often each connection is looked at: one that still owes the header it owed at the look before, or the
+    rest of a message that was answered already, is closed.
+    """
+
+    def __init__(self, *args: Any, header_seconds: float, header_bytes: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._header_seconds, self._header_bytes = header_seconds, header_bytes
+        self._messages = 0  #: begun on this connection
+        self._in_header, self._in_message = True, True
+        self._framing = 0  #: bytes of this message that are not its body
+        self._owing = -1  #: the message whose end was awaited at the last look
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._patience = self.loop.call_later(HEADER_SECONDS, self._header_late)
+        self._next_look = self.loop.call_later(self._header_seconds, self._look)
         peer = transport.get_extra_info("socket")
         if peer is not None and peer.family == socket.AF_UNIX:
             _, uid, _ = _UCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
             # The kernel's word, not the caller's: this is what the local door trusts.
             self.client = (f"uid:{uid}", 0)
 
-    def on_headers_complete(self) -> None:
-        self._patience.cancel()
-        super().on_headers_complete()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._patience.cancel()
-
     def connection_lost(self, exc: Exception | None) -> None:
-        self._patience.cancel()
+        self._next_look.cancel()
         super().connection_lost(exc)
 
-    def _header_late(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
+    def data_received(self, data: bytes) -> None:
+        self._framing += len(data)
+        super().data_received(data)
+        # Header, chunk sizes and trailers: the parser would gather them for as long as somebody sends.
+        if self._framing > self._header_bytes:
             self.transport.close()
 
+    def on_message_begin(self) -> None:
+        self._messages += 1
+        self._in_header = self._in_message = True
+        super().on_message_begin()
 
-def server(app: Any, *, backlog: int = 2048, **where: Any) -> uvicorn.Server:
+    def on_headers_complete(self) -> None:
+        self._in_header = False
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        # A body that comes in chunks may spend a little on their sizes.
+        self._framing -= len(body) + len(body) // 64
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        self._framing = 0
+        super().on_message_complete()
+
+    def _look(self) -> None:
+        answered = self.cycle is not None and self.cycle.response_complete
+        # The last: a few stray bytes after a message would otherwise stop the keep-alive's clock for ever.
+        owes = self._in_header or (answered if self._in_message else self._framing > 0)
+        if owes and self._owing == self._messages:
+            self.transport.close()
+            return
+        self._owing = self._messages if owes else -1
+        self._next_look = self.loop.call_later(self._header_seconds, self._look)
+
+
+def server(
+    app: Any, *, header_seconds: float = 10, header_bytes: int = 16 * 1024, backlog: int = 2048, **where: Any
+) -> uvicorn.Server:
     """A server for `app` at `fd=`, `host=`/`port=` or `uds=`; TLS by `ssl_certfile=` and `ssl_keyfile=`."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
             loop="none",
-            http=PatientProtocol,
+            http=partial(PatientProtocol, header_seconds=header_seconds, header_bytes=header_bytes),  # type: ignore[arg-type]
             lifespan="off",
             ws="none",
             access_log=False,
@@ -60,7 +97,6 @@ def server(app: Any, *, backlog: int = 2048, **where: Any) -> uvicorn.Server:
             timeout_keep_alive=75,
             backlog=backlog,
             limit_concurrency=4000,
-            h11_max_incomplete_event_size=64 * 1024,
             **where,
         )
     )

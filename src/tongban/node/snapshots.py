@@ -42,9 +42,14 @@ def opened(resource: str, into: Path, id: str) -> Snapshot | None:
 
 
 def keep_newest(into: Path, keep: int, pinned: frozenset[str]) -> list[str]:
-    """Remove snapshots beyond the newest `keep` that no open round has pinned; their ids."""
+    """Remove snapshots beyond the newest `keep` that no open round has pinned; their ids.
+
+    The current one stays, however old its folder is: equal data on the same day are published only once.
+    """
+    pointer = into / "current"
+    kept = pinned | {pointer.read_text().strip()} if pointer.is_file() else pinned
     folders = sorted((path for path in into.glob("*/snapshot.json")), key=lambda path: path.stat().st_mtime_ns)
-    old = [path.parent for path in folders[:-keep] if path.parent.name not in pinned]
+    old = [path.parent for path in folders[:-keep] if path.parent.name not in kept]
     for folder in old:
         shutil.rmtree(folder)
     return [folder.name for folder in old]
