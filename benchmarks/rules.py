@@ -62,7 +62,7 @@ def a_rule(met: str, reasons: list[tuple[str, str]], parameters: Mapping[str, An
         name="bench", valid_from=date(2014, 1, 1), valid_until=None, title="题", title_en="Title", resource="bench/x",
         article=Article("文", "源"), applies=None, subject="subject", asks=(),
         parameters={name: parameter_of(name, value) for name, value in parameters.items()}, state_on="at",
-        max_snapshot_days=40, matched_by=None, met=met, no_record=NoRecord(), reasons=texts,
+        max_snapshot_days=40, history_through=None, matched_by=None, met=met, no_record=NoRecord(), reasons=texts,
         default_reason=RuleReason("otherwise", "otherwise", "otherwise"), unknown_reason=None, missing_means=(),
         usual={}, situations=(), places=Places("bench.yaml"),
     )  # fmt: skip

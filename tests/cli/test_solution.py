@@ -50,7 +50,7 @@ id = "transport"
 member = "11990100TB0000028B"
 port = 0
 directory = "directory.json"
-directory_root = "none"
+directory_root = "0000000000000000000000000000000000000000000000000000000000000000"
 [register.permit]
 csv = "permit.csv"
 [resource."{resource}"]

@@ -241,8 +241,6 @@ async def _served(one: Any, bound: Any) -> None:
     await one.serve(sockets=[bound])
 
 
-
-
 def free_port() -> int:
     """A port that nobody listens on at this moment."""
     bound = listening("127.0.0.1", 0)

@@ -24,8 +24,10 @@ from tests.oracle.car_lottery import Finding, decide, read_applications
 from tests.oracle.rules import Verdict
 from tongban.cli import log_check, log_read
 from tongban.cli.city import open_city
+from tongban.cli.keyring import Keyring
 from tongban.cli.keyring import read as read_directory
 from tongban.cli.round_steps import Steps
+from tongban.demo.city import generate
 from tongban.rounds.folder import RoundFolder
 from tongban.rounds.runner import Told
 from tongban.tlog.entry import Stored
@@ -60,9 +62,15 @@ class Town:
     def __init__(self, folder: Path, world: str = "2014", size: str = "hamlet", *, once: bool = False) -> None:
         self.folder = folder
         self.at, self.day, self.first_round = WORLDS[world]
+        self._size = size
         self._words = ("up", "--city", folder, "--size", size, "--world", world, *(("--once",) if once else ()))
         self.process: Any = None
         self.said: dict[str, Any] = {}
+
+    def generated(self, seed: int) -> "Town":
+        """Another city than the one that everybody sees: other persons, other dirt."""
+        generate(self.folder, self._size, self.day, seed)
+        return self
 
     def start(self) -> "Town":
         """Done when the round is published; the nodes go on."""
@@ -137,8 +145,6 @@ class Town:
 
     def verified(self, node: str) -> Verification:
         """The node's log, every signature checked with the keys of the published directory."""
-        from tongban.cli.keyring import Keyring
-
         ring = Keyring((read_directory(self.folder / "hub" / "public" / "directory.json"),), "")
         return log_check.checked(self.logs()[node], ring, True, lambda done, total: None)
 

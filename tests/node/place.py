@@ -193,7 +193,8 @@ class Place:
         return self.bureau.countersign(self.office(PROVIDER).approve(listing.compose("grant", **body)))
 
     def resource(self, id: str, fields: Iterable[str], **change: Any) -> Statement:
-        listed = [{"name": name, "type": "text", "grade": "general-2", "mask": None} for name in fields]
+        masks = {"name": "name", "phone": "phone"}
+        listed = [{"name": name, "type": "text", "grade": "general-2", "mask": masks.get(name)} for name in fields]
         body = {
             "id": id, "version": 1, "member": self.member(PROVIDER), "node": PROVIDER, "title": "示例",
             "domains": ["citizen", "passport"], "fields": listed, "sharing": "conditional", "basis": "示例",

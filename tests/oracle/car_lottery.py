@@ -43,12 +43,8 @@ OWN_DOMAINS = {  # kind → domains of the documents that are its own
     "enterprise": ("organisation_code",),
     "social_body": ("organisation_code",),
 }
-DAYS_FROM_AT = 40  # a snapshot may lie so many days before or after `at` …
-DAYS_BEFORE_AT = {  # … but for a rule about a history, so many days before, and after without limit
-    "social_insurance_60_months": 8,
-    "income_tax_five_years": 158,
-    "vat_of_the_year": 158,
-}
+DAYS_FROM_AT = 40  # a snapshot may lie so many days before or after `at`
+OF_THE_PAST = ("social_insurance_60_months", "income_tax_five_years")  # except that to these two the days say nothing
 DOUBLE = ("not_eligible", "duplicate_application")
 CONFLICT = ("needs_person", "conflicting_applications")
 CLEAN_FOUND_AT_LEAST = 0.97
@@ -187,8 +183,17 @@ def answer(
 
 
 def is_stale(rule: str, at: date, snapshot: date) -> bool:
-    days_before = (at - snapshot).days
-    return days_before > DAYS_BEFORE_AT[rule] if rule in DAYS_BEFORE_AT else abs(days_before) > DAYS_FROM_AT
+    too_far = rule not in OF_THE_PAST and abs((at - snapshot).days) > DAYS_FROM_AT
+    return too_far or snapshot < first_good_day(rule, at)
+
+
+def first_good_day(rule: str, at: date) -> date:
+    """The day after the last month or year that the rule needs; a register read before had not seen all of it."""
+    if rule == "social_insurance_60_months":
+        return date(at.year, at.month, 1)
+    if rule in ("income_tax_five_years", "vat_of_the_year"):
+        return date(at.year, 1, 1)
+    return date.min
 
 
 # Decision ------------------------------------------------------------------------------------------------------

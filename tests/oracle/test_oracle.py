@@ -136,41 +136,55 @@ def test_a_department_that_did_not_answer_refuses_nobody(town: World, kind: str,
 
 
 FOREVER = 10_000
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize("rule", ["identity", "no_vehicle", "organisation_code", "vat_of_the_year"])
+@pytest.mark.parametrize("at", [IN_2014, IN_2026])
+def test_a_snapshot_is_stale_one_day_beyond_forty_on_either_side(at: date, rule: str) -> None:
+    for side in (-1, 1):
+        assert not is_stale(rule, at, at + side * 40 * DAY)
+        assert is_stale(rule, at, at + side * 41 * DAY)
 
 
 @pytest.mark.parametrize(
-    ("rule", "most_before", "most_after"),
+    ("rule", "at", "first"),
     [
-        ("identity", 40, 40),
-        ("no_vehicle", 40, 40),
-        ("organisation_code", 40, 40),
-        ("social_insurance_60_months", 8, FOREVER),
-        ("income_tax_five_years", 158, FOREVER),
-        ("vat_of_the_year", 158, FOREVER),
+        ("social_insurance_60_months", IN_2014, date(2014, 6, 1)),
+        ("social_insurance_60_months", IN_2026, date(2026, 10, 1)),
+        ("social_insurance_60_months", date(2014, 5, 31), date(2014, 5, 1)),
+        ("social_insurance_60_months", date(2014, 6, 1), date(2014, 6, 1)),
+        ("social_insurance_60_months", date(2014, 1, 1), date(2014, 1, 1)),
+        ("income_tax_five_years", IN_2014, date(2014, 1, 1)),
+        ("income_tax_five_years", IN_2026, date(2026, 1, 1)),
+        ("income_tax_five_years", date(2014, 12, 31), date(2014, 1, 1)),
+        ("income_tax_five_years", date(2014, 1, 1), date(2014, 1, 1)),
     ],
 )
-@pytest.mark.parametrize("at", [IN_2014, IN_2026])
-def test_a_snapshot_is_stale_one_day_beyond_the_limit_of_its_rule(
-    at: date, rule: str, most_before: int, most_after: int
-) -> None:
-    assert not is_stale(rule, at, at - timedelta(days=most_before))
-    assert is_stale(rule, at, at - timedelta(days=most_before + 1))
-    assert not is_stale(rule, at, at + timedelta(days=most_after))
-    assert is_stale(rule, at, at + timedelta(days=most_after + 1)) == (most_after < FOREVER)
+def test_a_rule_of_the_past_takes_no_snapshot_of_an_unfinished_month_or_year(rule: str, at: date, first: date) -> None:
+    assert not is_stale(rule, at, first)
+    assert is_stale(rule, at, first - DAY)
+    assert not is_stale(rule, at, at + FOREVER * DAY)
 
 
-def test_the_limits_of_2014_are_the_end_of_the_months_and_of_the_years() -> None:
-    assert not is_stale("social_insurance_60_months", IN_2014, date(2014, 5, 31))
-    assert is_stale("social_insurance_60_months", IN_2014, date(2014, 5, 30))
-    assert not is_stale("income_tax_five_years", IN_2014, date(2014, 1, 1))
-    assert is_stale("income_tax_five_years", IN_2014, date(2013, 12, 31))
+@pytest.mark.parametrize("at", [date(2014, 1, 1), date(2014, 1, 8), date(2014, 2, 10)])
+def test_the_vat_needs_the_whole_year_before_and_the_days_around_at(at: date) -> None:
+    assert not is_stale("vat_of_the_year", at, date(2014, 1, 1))
+    assert is_stale("vat_of_the_year", at, date(2013, 12, 31))
+    assert not is_stale("vat_of_the_year", at, at + 40 * DAY)
+    assert is_stale("vat_of_the_year", at, at + 41 * DAY)
+
+
+def test_other_rules_do_not_look_at_the_turn_of_the_year() -> None:
+    assert not is_stale("identity", date(2014, 1, 8), date(2013, 12, 31))
 
 
 @pytest.mark.parametrize(
     ("read_on", "rule", "expected"),
     [
-        (date(2014, 5, 30), "social_insurance_60_months", "unknown stale_snapshot"),
-        (date(2014, 5, 30), "identity", "met"),
+        (date(2014, 6, 1), "social_insurance_60_months", "met"),
+        (date(2014, 5, 31), "social_insurance_60_months", "unknown stale_snapshot"),
+        (date(2014, 5, 31), "identity", "met"),
         (date(2014, 4, 29), "identity", "met"),
         (date(2014, 4, 28), "identity", "unknown stale_snapshot"),
         (date(2014, 4, 28), "residence_permit", "unknown not_asked"),

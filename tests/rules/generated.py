@@ -256,6 +256,7 @@ def a_rule(rng: random.Random, at: date, features: list[str]) -> Rule:
         parameters={name: parameter_of(name, value) for name, value in PARAMETERS.items()},
         state_on="at",
         max_snapshot_days=40,
+        history_through=None,
         matched_by="name = asked.name" if rng.random() < 0.3 else None,
         met=maker.condition(features),
         no_record=policy,

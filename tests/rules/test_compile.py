@@ -171,6 +171,7 @@ def test_the_digest_is_of_the_meaning_and_not_of_the_spelling(tmp_path):
         {"matched_by": "sure"},
         {"state_on": "latest"},
         {"max_snapshot_days": 41},
+        {"history_through": "last_month"},
         {"no_record": {"verdict": "unknown", "reason": "not_found", "say": "未查到", "say_en": "not found"}},
         {"reasons": []},
         {"default_reason": {"code": "licence_class", "say": "车型不合", "say_en": "Another class"}},
@@ -207,7 +208,7 @@ def test_a_parameter_of_another_name_or_type_is_refused(tmp_path, given):
 
 
 def test_a_node_compiles_the_directory_s_text_to_the_approved_digest(tmp_path):
-    change = {"no_record": NOBODY, "applies": "kind   <> 'unit'", **NAMED}
+    change = {"no_record": NOBODY, "applies": "kind   <> 'unit'", "history_through": "last_year", **NAMED}
     mine = a_compiled(tmp_path, complete=AT, **change)
     theirs = from_directory(mine.text, mine.parameters, LICENCES.to_json(), complete=AT)
     assert theirs.digest == mine.digest

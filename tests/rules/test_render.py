@@ -35,6 +35,18 @@ def test_the_text_holds_the_meaning_and_the_digest(tmp_path):
     assert text.index("有效驾驶证") < text.index("A valid driving licence")
 
 
+def test_the_approver_reads_how_old_the_data_may_be_and_what_they_must_have_seen_to_its_end(tmp_path):
+    text = approval_text(a_compiled(tmp_path, state_on="history", max_snapshot_days=400, history_through="last_year"))
+    assert "早于判定日不超过 400 天" in text
+    assert "at most 400 days before the evaluation date" in text
+    assert "上一年（不早于判定日所在年1月1日）" in text
+    assert "1 January of the evaluation date's year" in text
+    text = approval_text(a_compiled(tmp_path, history_through="last_month"))
+    assert "上一个月（不早于判定日所在月1日）" in text
+    assert "the first of the evaluation date's month" in text
+    assert "cover the whole of" not in approval_text(a_compiled(tmp_path))
+
+
 def test_columns_that_do_not_decide_are_not_shown(tmp_path):
     assert "fines" not in approval_text(a_compiled(tmp_path))
 

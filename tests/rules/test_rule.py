@@ -1,6 +1,6 @@
 """Reading a rule's file: every key known, every mistake shown with its line."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -48,6 +48,9 @@ def test_reasons_are_numbered_in_their_order_and_the_default_one_is_last(tmp_pat
         ({"max_snapshot_days": 0}, "whole number from 1"),
         ({"max_snapshot_days": 4.5}, "whole number from 1"),
         ({"max_snapshot_days": True}, "whole number from 1"),
+        ({"history_through": "last_week", "state_on": "history"}, "must be one of last_month, last_year"),
+        ({"history_through": True, "state_on": "history"}, "must be one of last_month, last_year"),
+        ({"history_through": "last_year", "state_on": "latest"}, "counted from the evaluation date"),
         ({"valid_until": date(2013, 12, 31)}, "ends before it begins"),
         ({"valid_until": "soon"}, "must be a day"),
         ({"no_record": "met"}, "must be one of unknown"),
@@ -153,6 +156,37 @@ def test_an_unknown_silence_may_have_a_reason_of_its_own(tmp_path):
 )
 def test_a_snapshot_is_stale_one_day_after_its_limit(tmp_path, state_on, snapshot, at, today, stale):
     assert is_stale(a_rule(tmp_path, state_on=state_on), snapshot, at, today) is stale
+
+
+@pytest.mark.parametrize(
+    ("through", "at", "last_unfinished"),
+    [
+        ("last_month", date(2014, 6, 8), date(2014, 5, 31)),
+        ("last_month", date(2014, 6, 30), date(2014, 5, 31)),
+        ("last_month", date(2014, 6, 1), date(2014, 5, 31)),
+        ("last_month", date(2012, 3, 31), date(2012, 2, 29)),
+        ("last_month", date(2014, 1, 1), date(2013, 12, 31)),
+        ("last_year", date(2014, 6, 8), date(2013, 12, 31)),
+        ("last_year", date(2014, 3, 8), date(2013, 12, 31)),
+        ("last_year", date(2014, 12, 31), date(2013, 12, 31)),
+        ("last_year", date(2014, 1, 1), date(2013, 12, 31)),
+    ],
+)
+def test_a_register_read_before_the_last_month_or_year_was_over_is_stale(tmp_path, through, at, last_unfinished):
+    rule = a_rule(tmp_path, state_on="history", max_snapshot_days=400, history_through=through)
+    assert is_stale(rule, last_unfinished, at, at)
+    assert not is_stale(rule, last_unfinished + timedelta(days=1), at, at)
+    assert not is_stale(rule, at + timedelta(days=3_000), at, at)
+
+
+def test_the_greatest_age_and_the_end_of_the_year_both_bind(tmp_path):
+    rule = a_rule(tmp_path, max_snapshot_days=40, history_through="last_year")
+    january, june = date(2014, 1, 8), date(2014, 6, 8)
+    stale = [is_stale(rule, snapshot, january, january) for snapshot in (date(2013, 12, 31), date(2014, 1, 1))]
+    assert stale == [True, False]
+    stale = [is_stale(rule, snapshot, june, june) for snapshot in (date(2014, 4, 28), date(2014, 4, 29))]
+    assert stale == [True, False]
+    assert is_stale(rule, date(2014, 7, 19), june, june)
 
 
 def test_a_rule_is_in_force_on_its_first_and_its_last_day(tmp_path):

@@ -202,6 +202,24 @@ def test_every_mistake_is_told_in_one_round(folder):
         assert part in whats
 
 
+@pytest.mark.parametrize(
+    ("path", "column"),
+    [
+        ("rules/insured_year@2012-01-01.yaml", "paid"),
+        ("rules/taxed_years@2012-01-01.yaml", "years"),
+        ("rules/taxed_years@2021-01-01.yaml", "paid"),
+    ],
+)
+def test_a_rule_about_the_past_must_say_through_when_the_register_has_seen_it(folder, path, column):
+    through = re.search(r"history_through: \w+\n", (folder / path).read_text("utf-8"))[0]
+    change(folder, path, through, "")
+    assert [problem.what for problem in check(folder)] == [
+        f"the rule reads the history {column}, and nothing says through when the register must have seen it"
+    ]
+    change(folder, path, "state_on: history", "state_on: at")
+    assert check(folder) == []
+
+
 def test_a_decision_that_outlives_its_rule_is_told(folder):
     change(
         folder, "rules/insured_year@2012-01-01.yaml", "state_on: history", "state_on: history\nvalid_until: 2019-12-31"

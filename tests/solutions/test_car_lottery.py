@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from tongban.rules import situations
 from tongban.rules.compile import compile, compile_applies
-from tongban.rules.rule import Given, Rule
+from tongban.rules.rule import Given, Rule, is_stale
 from tongban.rules.verdict import COMMON, Verdict
 from tongban.solution.folder import Folder, read_folder
 from tongban.solution.package import Solution, check, load
@@ -171,6 +171,33 @@ def test_every_article_names_its_source_and_says_that_it_is_no_quotation(folder)
         assert str(rule.valid_from) in rule.article.source
 
 
+STALE = {
+    "social_insurance_60_months": ("history", "last_month"),
+    "income_tax_five_years": ("history", "last_year"),
+    "vat_of_the_year": ("at", "last_year"),
+}
+
+
+def test_a_rule_about_the_past_waits_for_the_end_of_the_month_or_year_that_the_page_names(folder):
+    assert {name for name in STALE if f"`{name}`" in section_5_point_5()} == set(STALE)
+    for rule in every_rule(folder):
+        assert (rule.state_on, rule.history_through) == STALE.get(rule.name, ("at", None)), rule.id
+
+
+def section_5_point_5() -> str:
+    return next(line for line in PAGE.splitlines() if line.startswith("5. The snapshot"))
+
+
+@pytest.mark.parametrize("rule", sorted(STALE))
+def test_no_day_of_the_year_accepts_a_snapshot_of_an_unfinished_month_or_year(in_2014, rule):
+    rule = in_2014.rules[rule]
+    day = timedelta(days=1)
+    for at in (date(2014, 1, 1) + n * day for n in range(365)):
+        first = at.replace(day=1) if rule.history_through == "last_month" else date(2014, 1, 1)
+        assert is_stale(rule, first - day, at, at), at
+        assert not is_stale(rule, max(first, at - 40 * day) if rule.state_on == "at" else first, at, at), at
+
+
 # -- kinds and decisions
 
 
@@ -279,8 +306,15 @@ def changes(rule: Rule) -> Iterator[tuple[str, Rule]]:
             mistaken = (*rule.reasons[:number], replace(reason, when=when), *rule.reasons[number + 1 :])
             yield f"{reason.code} when {when}", replace(rule, reasons=mistaken)
     yield "no matched_by", replace(rule, matched_by=None)
-    yield "one day more", replace(rule, max_snapshot_days=rule.max_snapshot_days + 1)
-    yield "one day less", replace(rule, max_snapshot_days=rule.max_snapshot_days - 1)
+    if not (rule.state_on == "history" and rule.history_through):  # there the month or year ends before the days do
+        yield "one day more", replace(rule, max_snapshot_days=rule.max_snapshot_days + 1)
+        yield "one day less", replace(rule, max_snapshot_days=rule.max_snapshot_days - 1)
+    for through in (None, "last_month", "last_year"):
+        if rule.state_on == "history" or rule.history_through:
+            yield f"history_through: {through}", replace(rule, history_through=through)
+    if rule.state_on != "latest":
+        other = "at" if rule.state_on == "history" else "history"
+        yield f"state_on: {other}", replace(rule, state_on=other)
     for name, parameter in rule.parameters.items():
         for value in near(parameter.value):
             mistaken = {**rule.parameters, name: replace(parameter, value=value)}

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from tongban.cli import keyring
 from tongban.exchange import listing
-from tongban.exchange.bureau import Bureau, BureauInvalid, Publication
+from tongban.exchange.bureau import Bureau, BureauInvalid, Publication, id_of
 from tongban.exchange.directory import Directory
 from tongban.exchange.listing import Key, Resource, Rule
 from tongban.identity.identifiers import Domain, judge
@@ -269,12 +267,9 @@ def _strike_useless(bureau: Bureau) -> tuple[str, ...]:
 
 
 def _strike(bureau: Bureau, entries: Iterable[Statement]) -> None:
-    """Take entries out, keeping a copy: what a department signed is not ours to throw away."""
-    aside = bureau.folder / "struck"
-    aside.mkdir(exist_ok=True)
+    """Take entries out; the bureau keeps copies."""
     for entry in entries:
-        (aside / f"{entry.kind}-{entry.digest()[:24]}.json").write_bytes(orjson.dumps(entry.to_json()))
-        bureau.remove(entry.kind, _name(entry).partition(" ")[2])
+        bureau.remove(entry.kind, id_of(entry))
 
 
 def _find(bureau: Bureau, kind: str, id: str) -> Statement | None:

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """examples:
   ./tongban draw verify var/small/rounds/2014-3/published/public/persons
-  ./tongban draw verify var/small/rounds/2014-3/published/public/persons \\
-      --directory var/small/hub/public/directory.json --log var/small/nodes/transport/log
+  ./tongban draw verify persons --directory var/small/hub/public/directory.json --log var/small/nodes/transport
 Exit status 1 if the draw does not hold."""
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 

@@ -52,6 +52,14 @@ FULL_RUNS: dict[str, FullRun] = {
         "mixed and damaged messages are never believed",
         ("tests/exchange/test_envelope.py", "tests/exchange/test_bulk.py"),
     ),
+    "oracle": FullRun(
+        "30,000 applications in each world: product and independent checker agree on every one, and the bar holds",
+        ("tests/journeys/test_agreement.py",),
+        repeat=3,
+    ),
+    "kills": FullRun(
+        "a round in which everything is killed ends as one in which nothing is", ("tests/crash",), repeat=3
+    ),
     "mutation": FullRun(
         "every small change of what decides about people is noticed by a test",
         mutated=(Mutated("identity/identifiers", "tests/identity", survivors=6),),

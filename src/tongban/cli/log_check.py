@@ -61,7 +61,8 @@ def checked(directory: Path, ring: Keyring | None, signatures: bool, progress: P
         raise LogKeyUnlisted(origin=origin)
     if not ring or not signatures:
         return verify(directory, own, progress=progress)
-    return verify(directory, {**ring.calling, **own}, _rebuild(origin), progress=progress)
+    keys = {**ring.calling, **own}
+    return verify(directory, keys, _rebuild(origin), agrees=envelope.record_agrees, progress=progress)
 
 
 def _rebuild(origin: str) -> Any:

@@ -5,7 +5,9 @@ Each step can be run again: what is done stays, what is missing is made up for.
 
 import argparse
 import asyncio
+import getpass
 import json
+import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -22,10 +24,9 @@ _VERBS = {
     "decide": ("find what the verdicts come to for every application", "./tongban round decide"),
     "recheck": (
         "open or answer a re-check (复核) of one finding",
-        "./tongban round recheck --application CODE --document NUMBER --rule no_vehicle --official PS-0012"
-        " --because '车辆已于三月过户'",
+        "./tongban round recheck --application CODE --rule no_vehicle --official PS-0012 --because '车辆已于三月过户'",
     ),
-    "look": ("one applicant's own reasons", "./tongban round look --application CODE --document NUMBER"),
+    "look": ("one applicant's own reasons", "./tongban round look --application CODE"),
     "freeze": ("fix the pools and commit to them in the log", "./tongban round freeze"),
     "draw": ("open the seed and draw", "./tongban round draw"),
     "publish": (
@@ -47,7 +48,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     made["verify"].add_argument("--accept-silence", metavar="STAFF", default="", help="go on without the silent ones")
     for verb in ("recheck", "look"):
         made[verb].add_argument("--application", required=True, help="application code")
-        made[verb].add_argument("--document", required=True, help="document number it was handed in with")
+        made[verb].add_argument(
+            "--document", metavar="FILE", default="-", help="file with the document number; asked for if left out"
+        )
     recheck = made["recheck"]
     recheck.add_argument("--rule", required=True, help="rule that is disputed")
     recheck.add_argument("--official", required=True, help="staff number of the named official at the source")
@@ -64,17 +67,29 @@ def run(args: argparse.Namespace) -> int:
     from tongban.cli.city import default_folder, open_city
 
     city = open_city(args.city or default_folder())
+    if args.verb in ("look", "recheck"):
+        args.document = _document(args.document)
     steps = round_steps.Steps(city, args.operator)
     began = time.monotonic()
     said = getattr(_Verbs(steps, args), args.verb)()
     if isinstance(said, Refused):
         return _no(said, args.json)
     said.setdefault("seconds", round(time.monotonic() - began, 3))
+    status = int(said.pop("exit", 0))
     if args.json:
         console.emit(said)
     else:
         _show(said)
-    return int(said.get("exit", 0))
+    return status
+
+
+def _document(place: str) -> str:
+    """A person's number never stands on a command line, which every user of the machine can read."""
+    if place != "-":
+        return Path(place).read_text(encoding="utf-8").strip()
+    if sys.stdin.isatty():
+        return getpass.getpass("document number (not shown): ").strip()
+    return sys.stdin.readline().strip()
 
 
 class _Verbs:
@@ -130,7 +145,6 @@ def _no(refused: Refused, as_json: bool) -> int:
 
 def _show(said: dict[str, Any]) -> None:
     tables = said.pop("tables", [])
-    said.pop("exit", None)
     for name, value in said.items():
         shown = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
         console.say(f"{name.replace('_', ' '):>18}  {shown}")

@@ -75,7 +75,13 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         gate = asyncio.Semaphore(os.cpu_count() or 2)
-        await asyncio.gather(*(self._start(node, gate, advance) for node in self.nodes))
+        try:
+            async with asyncio.TaskGroup() as starts:
+                for node in self.nodes:
+                    starts.create_task(self._start(node, gate, advance))
+        except* NodeSilent as silent:
+            # The group has ended the other starts: no child is spawned after `stop`.
+            raise silent.exceptions[0] from None
         self._watchers = [asyncio.create_task(self._keep(node)) for node in self.nodes]
 
     async def _start(self, node: str, gate: asyncio.Semaphore, advance: Callable[[int], None]) -> None:
@@ -97,6 +103,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL, stdout=file, stderr=file,
                 # Ctrl-C at the terminal is for us: children are stopped in order, not all at once.
                 start_new_session=True,
+                env={**os.environ, "TONGBAN_PARENT": str(os.getpid())},
             )  # fmt: skip
 
     async def _answering(self, node: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from tongban.demo.parties import Member, members_on
 from tongban.exchange import listing
-from tongban.exchange.bureau import Bureau, Office
+from tongban.exchange.bureau import Bureau, Office, id_of
 from tongban.kit import canonical, statement
 from tongban.kit.clock import Clock, stamp
 from tongban.kit.keys import SigningKey, read_key
@@ -78,9 +78,20 @@ def lay(place: Foundation, solution: Solution, ports: Mapping[str, int], clock: 
     bureau = Bureau.create(place.hub, CITY, BUREAU, clock) if fresh else Bureau(place.hub, clock)
     for member in place.members():
         _lay_node(place, member, bureau, ports)
-    bureau.put(*_entries(place, solution, bureau, ports, clock))
+    bureau.put(*(entry for entry in _entries(place, solution, bureau, ports, clock) if _wanted(bureau, entry)))
     bureau.publish()
     return bureau
+
+
+def _wanted(bureau: Bureau, entry: Statement) -> bool:
+    """What was withdrawn or revoked since the first start stays so; addresses and changed rules are listed anew."""
+    id = id_of(entry)
+    if bureau.was_struck(entry.kind, id):
+        return False
+    before = bureau.listed(entry.kind, id)
+    if before is None or entry.kind not in ("key", "member", "grant"):
+        return True
+    return any(before.body.get(name) != entry.body.get(name) for name in ("rule_digest", "fields", "node"))
 
 
 def _lay_node(place: Foundation, member: Member, bureau: Bureau, ports: Mapping[str, int]) -> None:

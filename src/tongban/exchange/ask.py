@@ -73,5 +73,5 @@ def _read(body: bytes, decoder: msgspec.json.Decoder[_Body]) -> _Body | Refused:
         found = decoder.decode(body)
         # A key that stands twice means one thing to one reader and another to the next.
         return found if canonical.encode(orjson.loads(body)) == body else _NOT_CANONICAL
-    except (msgspec.MsgspecError, orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):
         return _NOT_CANONICAL

@@ -78,10 +78,6 @@ class Bureau:
             raise BureauExists(folder=folder)
         roots = [new_key(f"{code}.root.{n}") for n in range(1, ROOT_KEYS + 1)]
         roles = {role: new_key(f"{code}.{role}.1") for role in _ROLES}
-        for n, key in enumerate(roots, 1):
-            key.write(folder / "keys" / f"root-{n}.json", pass_phrase)
-        for role, key in roles.items():
-            key.write(folder / "keys" / f"{role}.json", pass_phrase)
         origin, now = f"{code}/hub", clock.seconds()
         body = publish.compose_root(
             city=city,
@@ -93,6 +89,10 @@ class Bureau:
             issued_at=now,
             expires_at=now + ROOT_YEARS * 365 * 86_400,
         )
+        for n, key in enumerate(roots, 1):
+            key.write(folder / "keys" / f"root-{n}.json", pass_phrase)
+        for role, key in roles.items():
+            key.write(folder / "keys" / f"{role}.json", pass_phrase)
         _write(folder / "root.json", orjson.dumps(statement.sign(body, *roots).to_json()))
         Log.create(folder / "log", origin, roles["log"], clock).close()
         return cls(folder, clock, pass_phrase)
@@ -116,14 +116,31 @@ class Bureau:
     def put(self, *entries: Statement) -> None:
         """List entries; one with the same kind and id is replaced. Nothing is public before `publish`."""
         for entry in entries:
-            _write(self._place(entry.kind, _id_of(entry)), orjson.dumps(entry.to_json()))
+            _write(self._place(entry.kind, id_of(entry)), orjson.dumps(entry.to_json()))
 
     def remove(self, kind: str, id: str) -> bool:
-        """Strike an entry; False if there was none. A grant that is struck is withdrawn at the next publication."""
+        """Strike an entry, keeping a copy in `struck/`; False if there was none.
+
+        A grant that is struck is withdrawn at the next publication.
+        """
         place = self._place(kind, id)
-        found = place.exists()
-        place.unlink(missing_ok=True)
-        return found
+        if not place.exists():
+            return False
+        aside = self.folder / "struck" / place.name
+        aside.parent.mkdir(exist_ok=True)
+        # What a department signed is not ours to throw away.
+        place.replace(aside)
+        return True
+
+    def listed(self, kind: str, id: str) -> Statement | None:
+        """The entry with that kind and id, None if there is none."""
+        place = self._place(kind, id)
+        return self._statement(place) if place.exists() else None
+
+    def was_struck(self, kind: str, id: str) -> bool:
+        """Whether such an entry was taken out and not listed again."""
+        place = self._place(kind, id)
+        return not place.exists() and (self.folder / "struck" / place.name).exists()
 
     def entries(self) -> Iterator[Statement]:
         for path in sorted((self.folder / "entries").glob("*.json")):
@@ -133,7 +150,7 @@ class Bureau:
         """Listed entries that no node would give effect, by "kind id", with the reason."""
         entries = {entry.digest(): entry for entry in self.entries()}
         ignored = publish.without_effect(self.root, entries.values())
-        return {f"{entries[digest].kind} {_id_of(entries[digest])}": why for digest, why in ignored.items()}
+        return {f"{entries[digest].kind} {id_of(entries[digest])}": why for digest, why in ignored.items()}
 
     # --- publication ----------------------------------------------------------------------------------
 
@@ -220,7 +237,8 @@ class Bureau:
             raise BureauInvalid(folder=self.folder.name, what=f"{path.name}: {type(error).__name__}") from None
 
 
-def _id_of(entry: Statement) -> str:
+def id_of(entry: Statement) -> str:
+    """A member's code, else the entry's id."""
     return str(entry.body["code"] if entry.kind == "member" else entry.body["id"])
 
 

@@ -378,12 +378,13 @@ def answer_type(call: str, status: int) -> str:
 def answer_base(record: Mapping[str, Any], *, entry: int, leaf: str, origin: str) -> bytes:
     """The bytes that were signed for the answer to a logged call, rebuilt from its record.
 
-    Uses of the record: `call`, `status`, `body` (hex), `node`, `request`, `at`, and `answer_key`, the id of
-    the key that signed. With the 64 bytes kept beside the log, anybody can check what was answered.
+    Uses of the record: `call`, `status`, `body` (hex), `request`, `at`, and `answer_key`, the id of the key that
+    signed; not its `node`, which is the one that was asked, and may have been another. With the 64 bytes kept
+    beside the log, anybody can check what was answered.
     """
     values = (
         answer_type(record["call"], record["status"]).encode(), _digest_value(bytes.fromhex(record["body"])),
-        record["node"].encode(), record["request"].encode(), b"%d" % entry, leaf.encode(), origin.encode(),
+        origin.partition("/")[2].encode(), record["request"].encode(), b"%d" % entry, leaf.encode(), origin.encode(),
     )  # fmt: skip
     signature_input = _answer_input(unstamp(record["at"]), record["answer_key"])
     return _ANSWER_BASE % (record["status"], *values, signature_input[3:])
@@ -391,3 +392,23 @@ def answer_base(record: Mapping[str, Any], *, entry: int, leaf: str, origin: str
 
 def _answer_input(created: int, key_id: str) -> bytes:
     return _ANSWER_OPENING + f';created={created};keyid="{key_id}";alg="ed25519";tag="tongban-1-answer"'.encode()
+
+
+#: Fields of a record → the covered header that must say the same.
+_RECORDED: Final = {
+    "consumer": "tongban-consumer", "provider": "tongban-provider", "node": "tongban-node",
+    "resource": "tongban-resource", "grant": "tongban-grant", "purpose": "tongban-purpose", "case": "tongban-case",
+    "operator": "tongban-operator", "idempotency": "tongban-idempotency",
+}  # fmt: skip
+
+
+def record_agrees(record: Mapping[str, Any]) -> bool:
+    """Whether the plain fields of a logged call are those of the base that was signed.
+
+    Without this an owner could keep the caller's signature and write another purpose beside it.
+    """
+    if "grant" not in record:
+        return True  # an answer's record speaks of entries, not of a call
+    lines = dict(line.split(": ", 1) for line in record["base"].split("\n") if ": " in line)
+    said = all(lines.get(f'"{header}"') == record.get(name) for name, header in _RECORDED.items())
+    return said and lines.get('"@path"') == f"/v1/{record.get('call')}"

@@ -16,8 +16,6 @@ from tongban.node.gate import Gate, Reply
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_QUERY_STRING = Refused("exchange.unknown_path", "a call has no query string: no identifier stands in an address")
-
 
 class ExchangeApp:
     """ASGI application of a node's exchange port."""
@@ -31,9 +29,10 @@ class ExchangeApp:
         path: bytes = scope.get("raw_path") or scope["path"].encode()
         if path == b"/healthz":
             reply = _health_reply(self._health())
-        elif scope["query_string"]:
-            reply = refused_reply(_QUERY_STRING)
         else:
+            if query := scope["query_string"]:
+                # No call has one, so no identifier can stand in an address: the gate knows no such path.
+                path += b"?" + query
             client = scope.get("client")
             peer = client[0] if client else ""
             reply = await self._call(scope["method"].encode(), path, scope["headers"], peer, receive)

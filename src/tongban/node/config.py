@@ -4,13 +4,26 @@ A node is a folder: `node.toml`, `keys/`, `log/`, `facts/`, `directory.json`. Pa
 """
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tongban.catalogue.grading import Mask
+from tongban.exchange import names
+from tongban.identity.identifiers import Domain
 from tongban.kit import canonical
 from tongban.kit.config import Section, open_toml
 
+#: Kind of document as registers write it → domain of its number.
+DOCUMENTS: Mapping[str, Domain] = {
+    "身份证": Domain.CITIZEN,
+    "港澳通行证": Domain.HMT_PERMIT,
+    "台胞证": Domain.HMT_PERMIT,
+    "护照": Domain.PASSPORT,
+    "外国人永久居留身份证": Domain.FOREIGN_PERMIT,
+    "组织机构代码": Domain.ORGANISATION_CODE,
+}
 #: What a raw column is read as when facts are made; `code` needs its list.
 RAW_KINDS = frozenset({"name", "text", "mark", "date", "month", "amount", "integer", "code", "document"})
 
@@ -136,8 +149,8 @@ def read(folder: Path) -> NodeConfig:
         host=node.text("host", "127.0.0.1"),
         port=node.integer("port", low=0, high=65535),
         mode=node.text("mode", "demonstration"),
-        certificate=node.text("certificate", ""),
-        certificate_key=node.text("certificate_key", ""),
+        certificate=_place(node.text("certificate", ""), folder),
+        certificate_key=_place(node.text("certificate_key", ""), folder),
         directory=_place(node.text("directory"), folder),
         directory_root=node.text("directory_root"),
         pull_seconds=node.integer("pull_seconds", 20, low=1, high=3600),
@@ -155,6 +168,10 @@ def read(folder: Path) -> NodeConfig:
 
 
 def _agree(config: NodeConfig, node: Section) -> None:
+    forms = {"id": names.NODE, "member": names.MEMBER, "directory_root": names.DIGEST}
+    for key, form in forms.items():
+        if not re.fullmatch(form, getattr(config, key)):
+            raise node.wrong(key, f"{key} has not its form; see the exchange protocol, section 1")
     try:
         loopback = config.loopback
     except ValueError:
@@ -171,6 +188,8 @@ def _place(text: str, folder: Path) -> str:
 
 
 def _register(name: str, part: Section, folder: Path) -> RegisterConfig:
+    if not re.fullmatch(names.FIELD, name):
+        raise part.wrong(name, f"register {name!r} must be called by small letters, digits and _: SQL names it")
     kinds = [kind for kind in ("url", "parquet", "csv") if part.has(kind)]
     if len(kinds) != 1:
         raise part.wrong(name, f"register {name} needs exactly one of url, parquet, csv")
@@ -194,11 +213,22 @@ def _resource(name: str, part: Section, registers: Mapping[str, RegisterConfig])
         register=register,
         point=part.text("point", ""),
         fields=part.texts("fields", []),
-        masks={field: masks.text(field) for field in part.texts("masked", [])},
+        masks=_masks(name, part, masks),
         facts=_facts(name, part.section("facts"), register, registers) if part.has("facts") else None,
     )
     masks.done()
     part.done()
+    return found
+
+
+def _masks(name: str, part: Section, masks: Section) -> dict[str, str]:
+    """Mask by field. A misspelt field or mask would let a value leave whole, or hide one that is granted."""
+    found: dict[str, str] = {field: masks.text(field) for field in part.texts("masked", [])}
+    for field_, mask in found.items():
+        if field_ not in part.texts("fields", []):
+            raise part.wrong(field_, f"resource {name} masks {field_!r}, which is none of its fields")
+        if mask not in Mask.__members__.values():
+            raise masks.wrong(field_, f"mask {mask!r} of {field_} must be one of {', '.join(Mask)}")
     return found
 
 
@@ -220,6 +250,8 @@ def _facts(name: str, part: Section, register: str, registers: Mapping[str, Regi
     domain, document = part.text("domain", ""), part.text("document", "")
     if bool(domain) == bool(document):
         raise part.wrong("facts", f"facts of {name} need either domain or document")
+    if domain and domain not in names.DOMAINS:
+        raise part.wrong(domain, f"facts of {name}: domain must be one of {', '.join(sorted(names.DOMAINS))}")
     found = FactsConfig(rows, part.text("number"), domain, document, columns, part.text("merge", "one_row"), require)
     part.done()
     return found
@@ -245,6 +277,8 @@ def _system(part: Section) -> DoorSystem:
     part.done()
     if found.uid is None and not found.token_sha256:
         raise part.wrong(found.name, f"door system {found.name} needs a uid or a token_sha256")
+    if found.token_sha256 and not re.fullmatch(names.DIGEST, found.token_sha256):
+        raise part.wrong("token_sha256", f"token_sha256 of {found.name} must be 64 small hexadecimal digits")
     return found
 
 

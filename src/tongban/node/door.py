@@ -21,7 +21,7 @@ from tongban.identity.identifiers import Domain
 from tongban.identity.subject import Subject, subject_from_json
 from tongban.kit import canonical
 from tongban.kit.clock import Clock
-from tongban.kit.errors import Refused, TongbanError
+from tongban.kit.errors import Refused, TongbanError, Unavailable
 from tongban.kit.keys import SigningKey
 from tongban.node.app import Scope, Send, refused_reply, send_reply
 from tongban.node.body import BodyReader, Receive
@@ -65,8 +65,13 @@ class DoorApp:
         if scope["type"] == "http":
             try:
                 reply = await self._reply(scope, receive)
-            except TongbanError:
+            except NoDirectory as error:
+                reply = refused_reply(Refused("exchange.no_directory", error.said()))
+            except Unavailable:
                 reply = refused_reply(_UNAVAILABLE)
+            except TongbanError as error:
+                # A header that no envelope or ticket can carry.
+                reply = refused_reply(Refused(_BAD.code, error.said()))
             await send_reply(send, reply)
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
@@ -228,7 +233,7 @@ class DoorApp:
                 return refused_reply(refused)
             known = [one for one in subjects if isinstance(one, Subject)]
             text = self._open_case(asked["purpose"], asked["case"], known, asked.get("at", ""))
-        except (orjson.JSONDecodeError, KeyError, TypeError, ticket.NotIssuable):
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, ticket.NotIssuable):
             return refused_reply(_BAD)
         return _json({"ticket": text})
 

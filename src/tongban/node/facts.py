@@ -25,19 +25,9 @@ from tongban.identity import columns as identity
 from tongban.identity.identifiers import Domain, nearby, normalise, pack
 from tongban.kit.errors import Invalid
 from tongban.node.adapters.register import Register, RegisterChanged
-from tongban.node.config import FactsConfig, RawColumn
+from tongban.node.config import DOCUMENTS, FactsConfig, RawColumn
 from tongban.node.snapshots import Snapshot, opened
 from tongban.rules.facts import KEY, Column, FactTable, Type
-
-#: Kind of document as registers write it → domain of its number.
-DOCUMENTS: Mapping[str, Domain] = {
-    "身份证": Domain.CITIZEN,
-    "港澳通行证": Domain.HMT_PERMIT,
-    "台胞证": Domain.HMT_PERMIT,
-    "护照": Domain.PASSPORT,
-    "外国人永久居留身份证": Domain.FOREIGN_PERMIT,
-    "组织机构代码": Domain.ORGANISATION_CODE,
-}
 
 _WHITE = r"[\s\x{3000}\x{200B}-\x{200D}\x{FEFF}]"
 _EARLIEST, _LATEST = "DATE '1900-01-01'", "DATE '2100-12-31'"
@@ -77,8 +67,16 @@ def build(
     try:
         counts = _make(resource, facts, table, registers, day, workshop)
         return _publish(resource, workshop, day, into, counts)
+    except duckdb.Error as error:
+        raise FactsInvalid(resource=resource, what=_told(error)) from None
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
+
+
+def _told(error: duckdb.Error) -> str:
+    """What went wrong, without what stands in the register: only an error about the SQL itself quotes nothing else."""
+    of_text = duckdb.ParserException | duckdb.BinderException | duckdb.CatalogException
+    return str(error).split("\n", 1)[0][:200] if isinstance(error, of_text) else type(error).__name__
 
 
 # --- Making ---------------------------------------------------------------------------------------
@@ -230,10 +228,7 @@ def _merged(engine: Any, resource: str, facts: FactsConfig, table: FactTable, do
     merge = _one_row(next(iter(facts.rows)), table) if facts.merge == "one_row" else facts.merge
     merge = merge.replace("{snapshot}", f"DATE '{day.isoformat()}'")
     wanted = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in table.physical())
-    try:
-        found = engine.sql(f"SELECT {KEY}, {wanted} FROM ({merge}) ORDER BY {KEY}").to_arrow_table()
-    except duckdb.Error as error:
-        raise FactsInvalid(resource=resource, what=str(error).split("\n", 1)[0][:200]) from None
+    found = engine.sql(f"SELECT {KEY}, {wanted} FROM ({merge}) ORDER BY {KEY}").to_arrow_table()
     keys = found[KEY]
     if keys.null_count or len(keys.unique()) != len(keys):
         raise FactsInvalid(resource=resource, what="the merge gives more than one row a key, or a row without one")

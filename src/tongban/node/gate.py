@@ -10,7 +10,11 @@ message of somebody else. From then on a refusal is an answer like any other: lo
 import asyncio
 import base64
 import hashlib
+import logging
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
@@ -24,13 +28,15 @@ from tongban.exchange.rate import Buckets
 from tongban.exchange.refusals import status_of
 from tongban.exchange.ticket import Ticket
 from tongban.kit.clock import Clock, stamp
-from tongban.kit.errors import Refused, Unavailable
+from tongban.kit.errors import Refused, TongbanError, Unavailable
 from tongban.kit.keys import SigningKey
 from tongban.node.body import BodyReader, Receive
 from tongban.node.config import NodeConfig
 from tongban.node.journal import Journal, Remembered
 from tongban.node.source import DirectorySource
 from tongban.tlog.log import Log
+
+_told = logging.getLogger("tongban.node")
 
 #: Verified tickets that are remembered; a case asks several departments several times within minutes.
 MOST_TICKETS = 50_000
@@ -40,7 +46,8 @@ _BAD_SIGNATURE = Refused("exchange.bad_signature", "the signature does not hold 
 _WRONG_NODE = Refused("exchange.wrong_node", "the call is for another node or member")
 _CONFLICT = Refused("exchange.idempotency_conflict", "this idempotency key belongs to another request")
 _MISMATCH = Refused("exchange.digest_mismatch", "the body is not the one that was signed")
-_NO_DIRECTORY = Refused("exchange.directory_too_old", "this node has no directory in force")
+_NO_DIRECTORY = Refused("exchange.no_directory", "this node has no directory in force")
+_UNREADABLE = Refused("exchange.register_unavailable", "the department's data cannot be read; nothing is known")
 _NO_LOG = Refused("exchange.log_unavailable", "this node cannot write its log; nothing was read or sent")
 
 
@@ -75,7 +82,8 @@ class Answered:
     about: dict[str, Any]  #: further fields of the record
     kind: str = "call"
     definitive: bool = True  #: only definitive answers are stored for a repeat
-    after: list[Any] = field(default_factory=list)  #: called with the entry's index once it is durable
+    #: Called with the entry's index once it is durable, with None if it never will be.
+    after: list[Callable[[int | None], None]] = field(default_factory=list)
 
 
 class Desk(Protocol):
@@ -122,6 +130,8 @@ class Gate:
             return self._turned_away(_NO_LOG, peer, now)
 
     async def _admitted(self, envelope: Envelope, directory: Directory, now: float, receive: Receive) -> Reply:
+        # Two clocks agree on this instant: the node's time never goes behind it again.
+        self._journal.latest = max(self._journal.latest, now)
         admitted = self._permitted(envelope, directory, now)
         if isinstance(admitted, Refused):
             return await self._refuse(envelope, admitted, now)
@@ -219,7 +229,15 @@ class Gate:
         digest = hashlib.sha256(body) if len(body) < 1_000_000 else await asyncio.to_thread(hashlib.sha256, body)
         if digest.digest() != envelope.content_digest:
             return _MISMATCH
-        return await self._desks[envelope.call].answer(admitted, body)
+        try:
+            return await self._desks[envelope.call].answer(admitted, body)
+        except TongbanError:
+            raise
+        except Exception as error:
+            # A register or a file of facts as nobody planned it. Its message may quote a person's data.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            _told.error("%s in %s, line %s", type(error).__name__, Path(place.filename).name, place.lineno)
+            return _UNREADABLE
 
     # --- answers --------------------------------------------------------------------------------------
 
@@ -231,7 +249,12 @@ class Gate:
         record["directory"] = admitted.directory.version
         record.update(answered.about)
         stored = answered.body if answered.definitive else b""
-        entry = await self._log.append({"kind": answered.kind, "n": answered.persons}, record, stored)
+        try:
+            entry = await self._log.append({"kind": answered.kind, "n": answered.persons}, record, stored)
+        except Unavailable:
+            for act in answered.after:
+                act(None)
+            raise
         for act in answered.after:
             act(entry.index)
         remembered = Remembered(envelope.intent, entry.index, int(admitted.now)) if answered.definitive else None

@@ -100,8 +100,8 @@ class Journal:
         for stored in log.entries():
             if stored.record is not None:
                 self._recall(stored, now, seen)
-        # Whatever had an effect is in the log, so the memory of messages reaches back to its beginning.
-        self.nonces = Nonces(now, 0, seen)
+        # Whatever had an effect is in the log, so this memory is whole for as long as messages are looked for in it.
+        self.nonces = Nonces(now, now - 2 * WINDOW, seen)
 
     def _recall(self, stored: Stored, now: float, seen: list[tuple[str, str]]) -> None:
         record = orjson.loads(stored.record or b"{}")

@@ -78,14 +78,14 @@ class MatchDesk:
 
     def _facts(self, ticket: RoundTicket, question: Question) -> Facts | Refused:
         """The snapshot that the round saw first, else the newest, which it has then seen first."""
-        pinned = self._persons.pinned(ticket.round, question.resource)
+        pinned = self._persons.pinned(ticket.consumer, ticket.round, question.resource)
         if pinned is None:
             snapshot = self._store.current(question.resource)
         elif (snapshot := self._store.snapshot(question.resource, pinned)) is None:
             return _GONE
         if snapshot is None:
             return _NO_FACTS
-        self._persons.pin(ticket.round, question.resource, snapshot.id)
+        self._persons.pin(ticket.consumer, ticket.round, question.resource, snapshot.id)
         return self._store.facts(snapshot, ticket.domain) or _WRONG_DOMAIN
 
     def _verdicts(self, question: Question, keys: Keys, facts: Facts, at: date, today: date) -> Any:

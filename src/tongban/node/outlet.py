@@ -20,7 +20,7 @@ from tongban.exchange.receipt import Receipt
 from tongban.kit.clock import Clock, stamp
 from tongban.kit.errors import Refused
 from tongban.kit.keys import SigningKey
-from tongban.node.source import DirectorySource
+from tongban.node.source import DirectorySource, whole
 from tongban.tlog.log import Log
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Outlet:
                 ssl=pin,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             ) as got:
-                body = await got.content.read(LARGEST) if got.content_length is None else await got.read()
+                body = await whole(got.content, LARGEST)
                 raw = [(name.lower(), value) for name, value in got.raw_headers]
                 return got.status, raw, body
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -4,7 +4,6 @@ Which snapshot a round saw first is remembered here too, and found again in the 
 """
 
 import asyncio
-import contextlib
 import os
 from typing import Any
 
@@ -12,7 +11,8 @@ import orjson
 import pyarrow as pa
 
 from tongban.identity.columns import citizen_texts
-from tongban.node.spool import Spool
+from tongban.kit.errors import TongbanError
+from tongban.node.spool import Spool, SpoolDamaged
 from tongban.tlog.log import Log
 from tongban.tlog.persons import persons_root
 from tongban.tlog.pseudonym import pseudonym
@@ -24,7 +24,7 @@ class Persons:
     def __init__(self, log: Log, spool: Spool) -> None:
         self._log, self._spool = log, spool
         self._waiting: dict[str, int] = {}  #: spool name → index of the batch's entry
-        self._pins: dict[tuple[str, str], str] = {}
+        self._pins: dict[tuple[str, str, str], str] = {}  #: consumer, round, resource → snapshot
         self._recall()
 
     def _recall(self) -> None:
@@ -36,7 +36,7 @@ class Persons:
             if leaf["kind"] == "batch" and stored.record is not None:
                 record = orjson.loads(stored.record)
                 batches[record["request"]] = stored.index
-                self.pin(record["round"], record["register"], record["snapshot"])
+                self.pin(record["consumer"], record["round"], record["register"], record["snapshot"])
             elif leaf["kind"] == "batch-persons":
                 done.add(leaf["batch"])
         for name in list(self._spool.names()):
@@ -48,15 +48,16 @@ class Persons:
 
     # --- pins -----------------------------------------------------------------------------------------
 
-    def pinned(self, round: str, resource: str) -> str | None:
-        return self._pins.get((round, resource))
+    def pinned(self, consumer: str, round: str, resource: str) -> str | None:
+        return self._pins.get((consumer, round, resource))
 
-    def pin(self, round: str, resource: str, snapshot: str) -> None:
-        self._pins.setdefault((round, resource), snapshot)
+    def pin(self, consumer: str, round: str, resource: str, snapshot: str) -> None:
+        # Rounds are named by whoever holds them: two consumers may choose the same name.
+        self._pins.setdefault((consumer, round, resource), snapshot)
 
     def pins(self, resource: str) -> frozenset[str]:
         """Snapshots that some round has seen."""
-        return frozenset(id for (_, of), id in self._pins.items() if of == resource)
+        return frozenset(id for (_, _, of), id in list(self._pins.items()) if of == resource)
 
     # --- persons --------------------------------------------------------------------------------------
 
@@ -70,24 +71,44 @@ class Persons:
         self._spool.put(name, bytes(sink.getvalue()))
         return salt
 
-    def logged(self, name: str, index: int) -> None:
-        """The batch stands in the log at `index`."""
-        self._waiting[name] = index
+    def logged(self, name: str, index: int | None) -> None:
+        """The batch stands in the log at `index`; None: it could not be logged, and its keys are not kept."""
+        if index is None:
+            self._spool.erase(name)
+        else:
+            self._waiting[name] = index
 
     def waiting(self) -> int:
         return len(self._waiting)
 
     async def commit(self) -> int:
-        """Write the batch-persons entries that are due and erase the keys; how many were written."""
+        """Write the batch-persons entries that are due and erase the keys; how many were written.
+
+        Raises SpoolDamaged, after the others are done; AppendFailed, DiskFull: to be tried again.
+        """
         done = 0
-        for name, index in list(self._waiting.items()):
-            count, root = await asyncio.to_thread(self._root, name)
-            await self._log.append({"kind": "batch-persons", "batch": index, "n": count, "root": root.hex()})
-            self._spool.erase(name)
-            with contextlib.suppress(KeyError):
-                del self._waiting[name]
+        damaged = None
+        for name in list(self._waiting):
+            try:
+                count, root = await asyncio.to_thread(self._root, name)
+            except SpoolDamaged as error:
+                damaged = error
+                continue
+            await self._commit_one(name, count, root)
             done += 1
+        if damaged:
+            raise damaged
         return done
+
+    async def _commit_one(self, name: str, count: int, root: bytes) -> None:
+        # Taken out first: cancelled half way, the entry may be in the log, and a second one would be one too many.
+        index = self._waiting.pop(name)
+        try:
+            await self._log.append({"kind": "batch-persons", "batch": index, "n": count, "root": root.hex()})
+        except TongbanError:
+            self._waiting[name] = index
+            raise
+        self._spool.erase(name)
 
     def _root(self, name: str) -> tuple[int, bytes]:
         table = pa.ipc.open_stream(self._spool.get(name)).read_all()

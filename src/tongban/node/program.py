@@ -12,15 +12,16 @@ import gc
 import json
 import logging
 import os
-import resource
 import signal
+import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any
 
 from tongban.kit.clock import Clock, MachineClock
-from tongban.kit.errors import Invalid, TongbanError, Unavailable
+from tongban.kit.errors import Invalid, TongbanError
 from tongban.kit.keys import SigningKey, read_key
 from tongban.node.adapters import connect
 from tongban.node.adapters.register import Register
@@ -193,13 +194,33 @@ class UnsafeInProduction(Invalid):
 
     code = "node.unsafe_in_production"
     message = "This node does not start in production mode: {what}."
-    remedy = "Seal the keys with a pass phrase, or set mode to demonstration."
+    remedy = "Seal the keys and give their pass phrase in TONGBAN_PASS_PHRASE, or set mode to demonstration."
 
 
 def refuse_unsafe(config: NodeConfig, pass_phrase: str | None) -> None:
     """Raises UnsafeInProduction."""
     if config.mode == "production" and pass_phrase is None:
-        raise UnsafeInProduction(what="its keys lie open in a file")
+        raise UnsafeInProduction(what="no pass phrase was given, so its keys would have to lie open in a file")
+
+
+class CertificateInvalid(Invalid):
+    """A certificate that no caller could be shown."""
+
+    code = "node.certificate_invalid"
+    message = "The certificate and key of this node cannot be used ({what})."
+    remedy = "Check certificate and certificate_key in node.toml: PEM files that belong together and can be read."
+
+
+def tls_files(config: NodeConfig) -> dict[str, Any]:
+    """Where the server finds certificate and key; nothing without TLS. Raises CertificateInvalid."""
+    if not config.certificate:
+        return {}
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(config.certificate, config.certificate_key)
+    except (OSError, ssl.SSLError) as error:
+        # Found out now: a server that fails later looks as if it answered.
+        raise CertificateInvalid(what=type(error).__name__) from None
+    return {"ssl_certfile": config.certificate, "ssl_keyfile": config.certificate_key}
 
 
 # --- running --------------------------------------------------------------------------------------
@@ -215,13 +236,17 @@ def run(config: NodeConfig, *, ready: Callable[[int], None], pass_phrase: str | 
 
 def _take_files() -> None:
     """As many open files as the system allows: strangers who only connect must not keep the log from its own."""
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
+    allowed = getrlimit(RLIMIT_NOFILE)[1]
+    setrlimit(RLIMIT_NOFILE, (allowed, allowed))
 
 
 def die_with_parent() -> None:
     """Let the kernel end this process when its supervisor dies, however it dies."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    parent = os.environ.get("TONGBAN_PARENT")
+    # It may have died before the line above: then no signal ever comes.
+    if parent is not None and os.getppid() != int(parent):
+        raise SystemExit(0)
 
 
 async def serve(node: Node, ready: Callable[[int], None]) -> None:
@@ -232,10 +257,8 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    tls = tls_files(config)
     exchange = listening(config.host, config.port)
-    tls: dict[str, Any] = (
-        {"ssl_certfile": config.certificate, "ssl_keyfile": config.certificate_key} if config.certificate else {}
-    )
     patience = {"header_seconds": config.limits.header_seconds, "header_bytes": config.limits.header_bytes}
     servers = [(server(node.exchange, **patience, **tls), exchange)]
     if config.door_socket:
@@ -301,7 +324,8 @@ async def _every(seconds: float, act: Callable[[], Coroutine[Any, Any, None]]) -
 async def _checkpoint(node: Node) -> None:
     node.log.checkpoint()
     directory = node.source.current
-    node.clock.floor = max(node.clock.floor, node.journal.latest, directory.head.issued_at if directory else 0)
+    issued_at = directory.head.issued_at if directory else 0
+    node.clock.floor = max(node.clock.floor, node.journal.latest, issued_at)
 
 
 async def _persons(node: Node) -> None:

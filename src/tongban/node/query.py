@@ -1,7 +1,10 @@
 """The desk for `query`: records of one person, granted fields only, masked where the owner says so."""
 
 import asyncio
+import contextlib
+import unicodedata
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +18,22 @@ from tongban.exchange.grant import Grant
 from tongban.exchange.ticket import Ticket
 from tongban.identity.identifiers import Domain, judge
 from tongban.kit.errors import Refused, Unavailable
-from tongban.node.adapters.register import MOST_ROWS, PointQuery, Register, RegisterChanged
-from tongban.node.config import ResourceConfig
+from tongban.node.adapters.register import (
+    MOST_ROWS,
+    PointQuery,
+    Register,
+    RegisterBusy,
+    RegisterChanged,
+    SelectRefused,
+)
+from tongban.node.config import DOCUMENTS, ResourceConfig
 from tongban.node.gate import Admitted, Answered
 from tongban.tlog.pseudonym import pseudonym
 
 _MOST_PEOPLE = 20_000
 _NOT_SERVED = Refused("exchange.resource_not_served", "this node does not answer queries on that resource")
 _BAD_SUBJECT = Refused("exchange.bad_subject", "the subject's key is not in its one spelling")
+_WRONG_DOMAIN = Refused("exchange.wrong_domain", "the resource is not asked by this kind of key")
 _DOWN = Refused("exchange.register_unavailable", "the department's register does not answer; nothing is known")
 _CHANGED = Refused("exchange.register_changed", "the department's register has changed its shape; nothing is known")
 _SLOW = Refused("exchange.register_slow", "the department's register did not answer in time; nothing is known")
@@ -53,9 +64,10 @@ class QueryDesk:
         self._subject_key, self._seconds = subject_key, read_seconds
         self._queries: dict[str, PointQuery] = {}
         self._plans: dict[tuple[str, tuple[str, ...]], _Plan] = {}
-        self._threads = asyncio.Semaphore(4)
-        #: (ticket, domain, key) → pseudonym: one case asks several times within minutes.
-        self._people: dict[tuple[str, str, str], str] = {}
+        #: By register: a thread of its own, so that a register that hangs takes no other's calls with it.
+        self._threads: dict[str, ThreadPoolExecutor] = {}
+        #: (ticket, domain, key) → the ticket itself, pseudonym: one case asks several times within minutes.
+        self._people: dict[tuple[str, str, str], tuple[Ticket, str]] = {}
 
     async def answer(self, admitted: Admitted, body: bytes) -> Answered | Refused:
         asked = ask.read_query(body)
@@ -65,9 +77,11 @@ class QueryDesk:
         person = self._person(admitted.ticket, subject)
         if isinstance(person, Refused):
             return person
+        if subject.domain not in admitted.directory.resources[admitted.grant.resource].domains:
+            return _WRONG_DOMAIN
         if refused := grants.fields_refusal(admitted.grant, asked.fields):
             return refused
-        rows = await self._read(admitted.grant, subject.key)
+        rows = await self._read(admitted.grant, subject)
         if isinstance(rows, Refused):
             return rows
         return self._answered(admitted, person, tuple(asked.fields), rows)
@@ -75,54 +89,87 @@ class QueryDesk:
     def _person(self, ticket: Ticket, subject: ask.Asked) -> str | Refused:
         """Pseudonym of the subject, once it is known to be the ticket's and in its one spelling."""
         named = (ticket.id, subject.domain, subject.key)
-        person = self._people.get(named)
-        if person is not None:
-            return person
+        known = self._people.get(named)
+        # Ids are chosen by whoever issues a ticket: another ticket may have the same and not name this subject.
+        if known is not None and known[0] is ticket:
+            return known[1]
         if refused := tickets.subject_refusal(ticket, subject.domain, subject.key):
             return refused
         # A ticket may name a key in another spelling; a register that does not care would answer, and the look
         # would stand in the log under a person who does not exist.
-        if judge(Domain(subject.domain), subject.key) != subject.key:
+        # So would one by a citizen number that calls itself a passport's.
+        domain = Domain(subject.domain)
+        if judge(domain, subject.key) != subject.key or (
+            domain is not Domain.CITIZEN and judge(Domain.CITIZEN, subject.key) == subject.key
+        ):
             return _BAD_SUBJECT
         if len(self._people) >= _MOST_PEOPLE:
             self._people.clear()
-        person = self._people[named] = pseudonym(self._subject_key, subject.domain, subject.key)
+        person = pseudonym(self._subject_key, subject.domain, subject.key)
+        self._people[named] = ticket, person
         return person
 
     def _answered(
         self, admitted: Admitted, person: str, fields: tuple[str, ...], rows: Sequence[Sequence[Any]]
     ) -> Answered | Refused:
-        if len(rows) >= MOST_ROWS:
-            return _TOO_MANY
         plan = self._plan(admitted.grant, fields)
+        if plan is None:
+            return _CHANGED
         records = [_record(plan, row) for row in rows]
         said = {"records": records, "masked": plan.masked, "directory": admitted.directory.version}
         about = {"subjects": [person], "fields": list(fields), "rows": len(records)}
-        return Answered(orjson.dumps(said), "records", 1, about)
+        try:
+            return Answered(orjson.dumps(said), "records", 1, about)
+        except TypeError:
+            # A value that is no text and no number: the register was not always so.
+            return _CHANGED
 
     # --- reading --------------------------------------------------------------------------------------
 
-    async def _read(self, grant: Grant, key: str) -> Sequence[Sequence[Any]] | Refused:
-        """Rows of the key that lie within the grant's row condition, all columns of the SELECT."""
+    async def _read(self, grant: Grant, subject: ask.Asked) -> Sequence[Sequence[Any]] | Refused:
+        """Rows of the subject that lie within the grant's row condition, all columns of the SELECT."""
         try:
             query = self._query(grant.resource)
             if query is None:
                 return _NOT_SERVED
-            rows = query.read(key) if query.quick else await self._read_apart(query, key)
-        except RegisterChanged:
+            rows = await self._rows(query, self._resources[grant.resource].register, subject.key)
+        except (RegisterChanged, SelectRefused):
             return _CHANGED
         except Unavailable:
             return _DOWN
         except TimeoutError:
             return _SLOW
+        # Before any row is left out: of more than were read, nobody knows what the others say.
+        if len(rows) >= MOST_ROWS:
+            return _TOO_MANY
+        rows = self._of_kind(rows, query, grant.resource, subject.domain)
         if not grant.rows:
             return rows
         return [row for row in rows if grants.admits(grant, dict(zip(query.columns, row, strict=True)))]
 
-    async def _read_apart(self, query: PointQuery, key: str) -> Sequence[Sequence[Any]]:
-        """In a thread, few at a time: a slow register must not take the node's other calls with it."""
-        async with asyncio.timeout(self._seconds), self._threads:
-            return await asyncio.to_thread(query.read, key)
+    async def _rows(self, query: PointQuery, register: str, key: str) -> Sequence[Sequence[Any]]:
+        if query.quick:
+            with contextlib.suppress(RegisterBusy):
+                return query.read(key)
+        thread = self._threads.get(register)
+        if thread is None:
+            thread = self._threads[register] = ThreadPoolExecutor(1, f"register-{register}")
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await asyncio.get_running_loop().run_in_executor(thread, query.slowly, key)
+        except TimeoutError:
+            query.stop()
+            raise
+
+    def _of_kind(
+        self, rows: Sequence[Sequence[Any]], query: PointQuery, resource: str, domain: str
+    ) -> Sequence[Sequence[Any]]:
+        """Of a register with several kinds of document, the rows of the subject's: numbers of two may be equal."""
+        facts = self._resources[resource].facts
+        if facts is None or facts.document not in query.columns:
+            return rows
+        place = query.columns.index(facts.document)
+        return [row for row in rows if _document_domain(row[place]) == domain]
 
     def _query(self, resource: str) -> PointQuery | None:
         query = self._queries.get(resource)
@@ -133,10 +180,13 @@ class QueryDesk:
             query = self._queries[resource] = self._registers[config.register].point(config.point)
         return query
 
-    def _plan(self, grant: Grant, fields: tuple[str, ...]) -> _Plan:
+    def _plan(self, grant: Grant, fields: tuple[str, ...]) -> _Plan | None:
+        """None: the SELECT does not give a field that the directory lists."""
         plan = self._plans.get((grant.digest, fields))
         if plan is None:
             config, columns = self._resources[grant.resource], self._queries[grant.resource].columns
+            if not set(fields) <= set(columns):
+                return None
             masks = tuple(config.masks.get(name) for name in fields)
             plan = _Plan(
                 places=tuple(columns.index(name) for name in fields),
@@ -148,6 +198,11 @@ class QueryDesk:
                 self._plans.clear()
             self._plans[grant.digest, fields] = plan
         return plan
+
+
+def _document_domain(kind: Any) -> str | None:
+    """Domain of the numbers that a register keeps under this kind of document."""
+    return DOCUMENTS.get(unicodedata.normalize("NFKC", str(kind)).strip())
 
 
 def _record(plan: _Plan, row: Sequence[Any]) -> dict[str, Any]:

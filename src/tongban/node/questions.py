@@ -8,6 +8,7 @@ import orjson
 from tongban.exchange import grant as grants
 from tongban.exchange.directory import Directory
 from tongban.exchange.grant import Grant
+from tongban.exchange.listing import Rule
 from tongban.kit.errors import Invalid, Refused
 from tongban.node.config import ResourceConfig
 from tongban.rules.compile import CompiledRule, from_directory
@@ -18,6 +19,7 @@ STALE = unknown("stale_snapshot")
 #: Type of an asked column in a rule → its word on the wire.
 WORDS = {"text": "text", "code": "text", "int": "integer", "date": "date", "bool": "boolean"}
 _NOT_SERVED = Refused("exchange.rule_not_served", "this node does not answer that rule")
+_ROWS = Refused("exchange.rule_not_served", "facts have no rows: no rule is answered under a condition on rows")
 _NOT_COMPILED = Refused("exchange.rule_not_granted", "the rule in the directory is not the one that was approved")
 
 
@@ -34,11 +36,11 @@ class Question:
 
 
 class Questions:
-    """Compiles once a digest; what does not come out as the approved digest is not run."""
+    """Compiles once a digest and statement of completeness; what comes out with another digest is not run."""
 
     def __init__(self, resources: dict[str, ResourceConfig]) -> None:
         self._resources = resources
-        self._compiled: dict[str, Question | Refused] = {}
+        self._compiled: dict[tuple[str, int, str, str | None], Question | Refused] = {}
 
     def question(self, grant: Grant, directory: Directory) -> Question | Refused:
         assert grant.rule is not None
@@ -47,17 +49,24 @@ class Questions:
             return _NOT_SERVED
         if refused := grants.rule_refusal(grant, entry.digest):
             return refused
-        found = self._compiled.get(entry.digest)
+        if grant.rows:
+            return _ROWS
+        resource = directory.resources.get(entry.resource)
+        if resource is None:
+            return _NOT_SERVED
+        # The owner may take his statement of completeness back: a silence that was a no is unknown from then on.
+        complete = resource.complete.as_of if resource.complete else None
+        place = (entry.digest, entry.version, entry.resource, complete)
+        found = self._compiled.get(place)
         if found is None:
-            found = self._compiled[entry.digest] = self._compile(entry.digest, grant.rule, directory)
+            found = self._compiled[place] = self._compile(entry, complete)
         return found
 
-    def _compile(self, digest: str, id: str, directory: Directory) -> Question | Refused:
-        entry = directory.rules[id]
-        config, resource = self._resources.get(entry.resource), directory.resources.get(entry.resource)
-        if config is None or config.facts is None or resource is None:
+    def _compile(self, entry: Rule, as_of: str | None) -> Question | Refused:
+        config = self._resources.get(entry.resource)
+        if config is None or config.facts is None:
             return _NOT_SERVED
-        complete = date.fromisoformat(resource.complete.as_of) if resource.complete else None
+        complete = date.fromisoformat(as_of) if as_of else None
         try:
             compiled = from_directory(
                 orjson.loads(entry.text),
@@ -69,4 +78,4 @@ class Questions:
         except (Invalid, ValueError):
             return _NOT_COMPILED
         # Other facts, other parameters or another vocabulary make another digest: the owner approved none of them.
-        return Question(id, entry.resource, compiled) if compiled.digest == digest else _NOT_COMPILED
+        return Question(entry.id, entry.resource, compiled) if compiled.digest == entry.digest else _NOT_COMPILED

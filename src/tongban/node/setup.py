@@ -8,15 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tongban.catalogue.grading import Mask
 from tongban.exchange.directory import Directory
+from tongban.exchange.listing import Resource
 from tongban.kit.clock import MachineClock
+from tongban.kit.config import FileInvalid
 from tongban.kit.errors import Invalid, TongbanError, Unavailable
-from tongban.kit.keys import new_key
+from tongban.kit.keys import new_key, read_key
 from tongban.node import config as configs
 from tongban.node.adapters.register import Register
 from tongban.node.config import NodeConfig, ResourceConfig
-from tongban.node.program import online_key, open_registers, origin_of
+from tongban.node.program import online_key, open_registers, origin_of, tls_files
 from tongban.node.snapshots import Snapshot
 from tongban.node.source import DirectorySource
 from tongban.node.store import FactStore
@@ -90,18 +91,25 @@ class Finding:
 
 
 def init(folder: Path, id: str, member: str, root: str, uid: int, pass_phrase: str | None = None) -> None:
-    """Lay out a node: node.toml unless there is one, two keys, an empty log. Raises FolderTaken."""
+    """Lay out a node: node.toml unless there is one, two keys, an empty log. Raises FolderTaken, FileInvalid."""
     if (folder / "keys").exists() or (folder / "log").exists():
         raise FolderTaken(folder=folder)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "node.toml"
-    if not file.exists():
+    fresh = not file.exists()
+    if fresh:
         file.write_text(SAMPLE.format(id=id, member=member, root=root or "0" * 64, uid=uid))
+    try:
+        config = configs.read(folder)
+    except FileInvalid:
+        # What was named on the command line does not hold: leave nothing behind that a second try would take up.
+        if fresh:
+            file.unlink()
+        raise
     for role in ("online", "ticket"):
-        new_key(f"{member}.{role}.{1 + secrets.randbelow(999_999)}").write(
+        new_key(f"{config.member}.{role}.{1 + secrets.randbelow(999_999)}").write(
             folder / "keys" / f"{role}.json", pass_phrase
         )
-    config = configs.read(folder)
     Log.create(folder / "log", origin_of(config), online_key(config, pass_phrase), MachineClock()).close()
 
 
@@ -116,11 +124,17 @@ def check(folder: Path, pass_phrase: str | None = None) -> Iterator[Finding]:
         yield _failed("node.toml", error)
         return
     yield Finding("node.toml", True, "")
-    yield _tried("keys", lambda: online_key(config, pass_phrase))
+    yield _tried("keys", lambda: _keys(config, pass_phrase))
     if config.mode == "production" and pass_phrase is None:
         yield Finding("keys", False, "production mode needs sealed keys", "Make the keys with a pass phrase.")
+    yield _tried("certificate", lambda: tls_files(config))
     yield from _check_registers(config)
     yield from _check_directory(config)
+
+
+def _keys(config: NodeConfig, pass_phrase: str | None) -> None:
+    online_key(config, pass_phrase)
+    read_key(config.folder / "keys" / "ticket.json", pass_phrase)
 
 
 def _check_registers(config: NodeConfig) -> Iterator[Finding]:
@@ -136,15 +150,12 @@ def _look(resource: ResourceConfig, registers: Mapping[str, Register]) -> None:
         columns = registers[resource.register].point(resource.point).columns
         if missing := [name for name in resource.fields if name not in columns]:
             raise Disagrees(resource=resource.id, what=f"its SELECT gives no {', '.join(missing)}")
-    for name, mask in resource.masks.items():
-        if name not in resource.fields or mask not in Mask.__members__.values():
-            raise Disagrees(resource=resource.id, what=f"mask {mask!r} of {name!r} is no mask, or no field of it")
 
 
 class Disagrees(Invalid):
     code = "node.resource_disagrees"
     message = "Resource {resource} does not agree with itself: {what}."
-    remedy = "Correct point, fields or masks in node.toml."
+    remedy = "Correct point or fields in node.toml."
 
 
 def _check_directory(config: NodeConfig) -> Iterator[Finding]:
@@ -165,9 +176,20 @@ def _check_directory(config: NodeConfig) -> Iterator[Finding]:
 def _check_listed(config: NodeConfig, directory: Directory) -> Iterator[Finding]:
     if config.id not in directory.nodes:
         yield Finding("directory", False, "it does not list this node", "Ask the bureau to list it.")
+    for listed in directory.resources.values():
+        served = config.resources.get(listed.id)
+        if served and listed.node == config.id:
+            yield from _check_masks(listed, served)
     for rule in directory.rules.values():
         if rule.node == config.id and rule.resource not in config.resources:
             yield Finding(f"rule {rule.id}", False, f"it asks {rule.resource}, which node.toml does not serve", "")
+
+
+def _check_masks(listed: Resource, served: ResourceConfig) -> Iterator[Finding]:
+    for field in listed.fields:
+        if field.mask != (mask := served.masks.get(field.name)):
+            what = f"the catalogue says mask {field.mask} of {field.name}, node.toml says {mask}"
+            yield Finding(f"resource {listed.id}", False, what, "Correct the masks in node.toml, or publish anew.")
 
 
 def _tried(where: str, act: Callable[[], Any]) -> Finding:

@@ -91,7 +91,11 @@ class DirectorySource:
         """Pull for ever, each time after `every` seconds give or take a tenth, so that nodes do not pull in step."""
         while True:
             await asyncio.sleep(every * random.uniform(0.9, 1.1))  # noqa: S311  jitter is no secret
-            await self.pull()
+            try:
+                await self.pull()
+            except Exception as error:
+                # Whatever a source sends, the next one must be heard: it may revoke a key.
+                _log.error("directory not adopted: %s", type(error).__name__)
 
     def _take(self, raw: bytes, seen: Any) -> bool:
         adopted = self._judge(raw)
@@ -172,18 +176,19 @@ class DirectorySource:
                     return None
                 if got.status != 200:
                     raise ConnectionError(f"status {got.status}")
-                return await _whole(got.content), got.headers.get("ETag")
+                return await whole(got.content, LARGEST), got.headers.get("ETag")
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ConnectionError(type(error).__name__) from None
 
 
-async def _whole(content: Any) -> bytes:
+async def whole(content: Any, most: int) -> bytes:
+    """All of a body that another sends, whatever length it announced. Raises ConnectionError beyond `most` bytes."""
     parts, size = [], 0
     async for part in content.iter_any():
         parts.append(part)
         size += len(part)
-        if size > LARGEST:
-            raise ConnectionError("larger than any directory")
+        if size > most:
+            raise ConnectionError("more bytes than anything that was asked for has")
     return b"".join(parts)
 
 

@@ -4,6 +4,7 @@ A node that dies between a batch and its batch-persons entry must still be able 
 so the keys are on disk before the batch is logged, and gone once the persons are.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tongban.kit.errors import Corrupt
+from tongban.kit.errors import Corrupt, Unavailable
 
 _SUFFIX = ".sealed"
 
@@ -24,31 +25,44 @@ class SpoolDamaged(Corrupt):
     remedy = "Tell the data bureau: the persons of one batch cannot be committed; its entry in the log stands."
 
 
+class SpoolFull(Unavailable):
+    """The disk did not take the keys of a batch."""
+
+    code = "node.spool_full"
+    message = "The keys of a batch cannot be spooled ({error}); the batch was not answered."
+    remedy = "Look at the disk. Batches are refused meanwhile, and go on by themselves when writing works again."
+
+
 class Spool:
     """Sealed files in one folder, named by the digest of the request they belong to."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Half-written: never logged, so never answered.
+        for path in folder.glob("*.new"):
+            path.unlink()
         self._cipher = AESGCM(_own_key(folder / "spool.key"))
 
     def put(self, name: str, data: bytes) -> None:
-        """Durable when it returns."""
+        """Durable when it returns. Raises SpoolFull: nothing is kept."""
         nonce = os.urandom(12)
         beside = self._folder / f"{name}.new"
-        with beside.open("wb") as file:
-            file.write(nonce + self._cipher.encrypt(nonce, data, name.encode()))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._folder / (name + _SUFFIX))
-        _sync(self._folder)
+        try:
+            _write(beside, nonce + self._cipher.encrypt(nonce, data, name.encode()))
+            beside.replace(self._folder / (name + _SUFFIX))
+            _sync(self._folder)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            self.erase(name)
+            raise SpoolFull(error=errno.errorcode.get(error.errno or 0, "unknown error")) from None
 
     def get(self, name: str) -> bytes:
         """Raises SpoolDamaged."""
-        raw = (self._folder / (name + _SUFFIX)).read_bytes()
         try:
+            raw = (self._folder / (name + _SUFFIX)).read_bytes()
             return self._cipher.decrypt(raw[:12], raw[12:], name.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError, OSError):
             raise SpoolDamaged(name=name[:16]) from None
 
     def names(self) -> Iterator[str]:
@@ -61,16 +75,22 @@ class Spool:
 
 
 def _own_key(path: Path) -> bytes:
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    key = os.urandom(32)
+    """Made once. Whoever owns the node's log owns the spool, so nobody else makes one meanwhile."""
+    if not path.exists():
+        beside = path.with_suffix(".new")
+        _write(beside, os.urandom(32))
+        beside.replace(path)
+        _sync(path.parent)
+    return path.read_bytes()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Durable, and readable by the owner only."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
-        file.write(key)
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    return key
 
 
 def _sync(folder: Path) -> None:

@@ -79,9 +79,10 @@ class FactStore:
 
     def _forget(self, snapshot: Snapshot, domain: str) -> None:
         """Let go of older snapshots of the same facts beyond the one before: a mapping keeps a deleted file alive."""
-        same = [key for key in self._open if (key[0], key[2]) == (snapshot.resource, domain)]
+        # Batches ask from another thread: no loop over what another may change, and gone is gone.
+        same = [key for key in list(self._open) if (key[0], key[2]) == (snapshot.resource, domain)]
         for key in same[:-1]:
-            del self._open[key]
+            self._open.pop(key, None)
 
 
 def _mapped(path: Path) -> Any:

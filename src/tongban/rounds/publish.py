@@ -18,7 +18,8 @@ def publish(
 ) -> bool | Refused:
     """Publish a drawn round: True if it was done now, False if the same was published before.
 
-    `prepared_by`, `reviewed_by`: staff numbers of two persons. Raises OutOfOrder, Contradicted.
+    `prepared_by`, `reviewed_by`: staff numbers of two persons. Published again on a later day, the day of the first
+    review stands. Raises OutOfOrder, Contradicted.
     """
     if not prepared_by or not reviewed_by or prepared_by == reviewed_by:
         return Refused("rounds.reviewer_needed", "a second person must review what is published")
@@ -26,7 +27,7 @@ def publish(
     review = {
         "prepared_by": prepared_by,
         "reviewed_by": reviewed_by,
-        "reviewed_on": reviewed_on.isoformat(),
+        "reviewed_on": _reviewed_on(folder) or reviewed_on.isoformat(),
         "report": sha256(report.encode()).hexdigest(),
     }
     inputs = {"drawn": folder.digest_of(Stage.DRAWN), "review": canonical.digest(review)}
@@ -41,3 +42,11 @@ def publish(
                 shutil.copytree(bundle, public / bundle.name)
 
     return folder.step(Stage.PUBLISHED, inputs, write)
+
+
+def _reviewed_on(folder: RoundFolder) -> str | None:
+    """Day of the review with which the round was published; None before."""
+    if folder.stage is not Stage.PUBLISHED:
+        return None
+    held = (folder.directory(Stage.PUBLISHED) / "review.json").read_bytes()
+    return str(canonical.decode(held.removesuffix(b"\n"))["reviewed_on"])

@@ -29,6 +29,7 @@ def canonical_text(
         "parameters": {name: parameter.to_json() for name, parameter in sorted(rule.parameters.items())},
         "state_on": rule.state_on,
         "max_snapshot_days": rule.max_snapshot_days,
+        "history_through": rule.history_through,
         "matched_by": None if matched_by is None else expr.text(matched_by),
         "met": expr.text(met),
         "no_record": _no_record(rule.no_record),

@@ -23,6 +23,15 @@ _STATES = {
     "latest": "以最新状态为准 the newest state",
     "history": "以历史记录为准 the recorded past",
 }
+_AGES = {
+    "at": "数据日期距判定日前后不超过 {days} 天 read at most {days} days before or after it",
+    "latest": "数据日期距查询当日不超过 {days} 天 read at most {days} days before today",
+    "history": "数据日期早于判定日不超过 {days} 天 read at most {days} days before the evaluation date",
+}
+_THROUGH = {
+    "last_month": "上一个月（不早于判定日所在月1日） last month (not read before the first of the evaluation date's month)",
+    "last_year": "上一年（不早于判定日所在年1月1日） last year (not read before 1 January of the evaluation date's year)",
+}
 
 
 def approval_text(compiled: CompiledRule) -> str:
@@ -47,7 +56,9 @@ def _lines(compiled: CompiledRule) -> Iterator[str]:
     yield f"- 询问对象 asked about: {rule.subject}" + (f"，仅当 only if `{rule.applies}`" if rule.applies else "")
     if rule.asks:
         yield f"- 随同传送 travels with the key: {', '.join(_column(column) for column in rule.asks)}"
-    yield f"- 状态 state: {_STATES[rule.state_on]}；数据不早于 at most {rule.max_snapshot_days} 天 days"
+    yield f"- 状态 state: {_STATES[rule.state_on]}；{_AGES[rule.state_on].format(days=rule.max_snapshot_days)}"
+    if rule.history_through:
+        yield f"- 数据须含完整的 the data must cover the whole of: {_THROUGH[rule.history_through]}"
     yield from _conditions(compiled)
     yield from _reasons(compiled)
     yield from _facts(compiled)

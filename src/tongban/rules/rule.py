@@ -20,6 +20,7 @@ from tongban.rules.verdict import COMMON, OWN_REASONS, Reason, Verdict, pack, un
 
 LONGEST_LIST = 1_000  #: values in a list parameter
 STATES = ("at", "latest", "history")
+THROUGH = ("last_month", "last_year")
 _FILE = re.compile(r"([a-z0-9_]{1,60})@(\d{4}-\d\d-\d\d)\.yaml")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -96,6 +97,7 @@ class Rule:
     parameters: Mapping[str, Parameter]
     state_on: str
     max_snapshot_days: int
+    history_through: str | None  #: one of THROUGH: what the register must have seen to its end
     matched_by: str | None
     met: str
     no_record: NoRecord
@@ -150,12 +152,22 @@ def is_stale(rule: Rule, snapshot: date, at: date, today: date) -> bool:
     at       the state on `at` is asked: the snapshot lies at most `max_snapshot_days` before or after it
     latest   the newest state is asked: the snapshot is at most that many days older than today
     history  the facts tell of the past: the snapshot is at most that many days older than `at`; later is no harm
+
+    `history_through` sets a first day besides: a register read before last month or last year was over would turn
+    what was still to come into a gap.
     """
+    if rule.history_through and snapshot < _day_after(rule.history_through, at):
+        return True
     limit = rule.max_snapshot_days
     if rule.state_on == "latest":
         return (today - snapshot).days > limit
     age = (at - snapshot).days
     return age > limit or (rule.state_on == "at" and -age > limit)
+
+
+def _day_after(through: str, at: date) -> date:
+    """The first day on which the month or the year before that of `at` is over."""
+    return at.replace(day=1) if through == "last_month" else at.replace(month=1, day=1)
 
 
 def read_rule(path: Path) -> Rule:
@@ -199,6 +211,7 @@ def _build(fields: Fields, valid_from: date) -> Rule:
         parameters=_parameters(fields),
         state_on=fields.one_of("state_on", STATES),
         max_snapshot_days=fields.number("max_snapshot_days", 1, 3_660),
+        history_through=fields.one_of("history_through", THROUGH) if fields.has("history_through") else None,
         matched_by=fields.text_or_none("matched_by"),
         met=fields.text("met"),
         no_record=_no_record(fields),
@@ -225,6 +238,9 @@ def _check_whole(rule: Rule, fields: Fields) -> None:
         raise fields.wrong("reasons", f"more than {OWN_REASONS} reasons", "Join those that one text can say.")
     if rule.valid_until and rule.valid_until < rule.valid_from:
         raise fields.wrong("valid_until", "the rule ends before it begins", "Correct one of the two dates.")
+    if rule.history_through and rule.state_on == "latest":
+        what = "`history_through` is counted from the evaluation date, and `state_on: latest` from today"
+        raise fields.wrong("history_through", what, "Write `state_on: history` or `at`, or remove the key.")
     names = [column.name for column in rule.asks]
     if len(set(names)) != len(names):
         raise fields.wrong("asks", "a column is asked for twice", "Name each column once.")

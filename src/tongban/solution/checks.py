@@ -11,13 +11,14 @@ from typing import Protocol, TypeVar
 
 from tongban.rules import boundaries, situations
 from tongban.rules.compile import CompiledRule, compile, compile_applies
-from tongban.rules.facts import Column
+from tongban.rules.facts import Column, Type
 from tongban.rules.places import Problem, RuleInvalid
 from tongban.rules.rule import Rule
 from tongban.rules.verdict import Verdict
 from tongban.solution.folder import DecisionText, Folder, SolutionResource, kinds_of, problem_of
 
 _DAY = timedelta(days=1)
+_OF_THE_PAST = frozenset({Type.MONTHS, Type.YEARS, Type.YEAR_AMOUNTS})
 
 
 class Dated(Protocol):
@@ -86,6 +87,7 @@ def _rule(folder: Folder, rule: Rule) -> Iterator[Problem]:
     except RuleInvalid as error:
         yield problem_of(error)
         return
+    yield from _history(compiled)
     yield from _situations(compiled)
     yield from situations.check(compiled, applies, folder.columns)
     yield from boundaries.unguarded(compiled)
@@ -112,6 +114,16 @@ def _asked(rule: Rule, asked: Column, column: Column | None, name: str, number: 
     elif column.type is not asked.type:
         what = f"the rule asks for {asked.name} as {asked.type.value}; the application has it as {column.type.value}"
         yield rule.places.problem(what, "Write the same type in both.", "asks", number)
+
+
+def _history(compiled: CompiledRule) -> Iterator[Problem]:
+    """A count of days alone does not say whether the last month or year was over when the register was read."""
+    rule = compiled.rule
+    past = next((column.name for column in compiled.reads() if column.type in _OF_THE_PAST), None)
+    if past and rule.state_on == "history" and rule.history_through is None:
+        what = f"the rule reads the history {past}, and nothing says through when the register must have seen it"
+        remedy = "Add `history_through: last_month` or `last_year`; or `state_on: at` if the present month counts."
+        yield rule.places.problem(what, remedy, "state_on")
 
 
 def _situations(compiled: CompiledRule) -> Iterator[Problem]:

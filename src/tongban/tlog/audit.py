@@ -22,6 +22,9 @@ from tongban.tlog.tree import leaf_hash
 #: Rebuilds the signature base of the answer that named an entry, from index, leaf hash and record.
 Rebuild = Callable[[int, bytes, dict[str, Any]], bytes]
 
+#: Whether the plain fields of a record are those of the base that was signed.
+Agrees = Callable[[dict[str, Any]], bool]
+
 #: Entries of a provider: the signed request stands in the record, the answer's signature beside the entry.
 _ANSWERED = frozenset({"call", "refused", "repeat", "batch"})
 #: Problems told one by one for each file; the rest is counted.
@@ -58,6 +61,7 @@ class Job:
     directory: Path
     keys: Mapping[str, PublicKey]
     rebuild: Rebuild | None  #: None: signatures are not checked
+    agrees: Agrees = lambda record: True  #: whether a record says what its signed base says
 
 
 def audit(job: Job, number: int) -> Audit:
@@ -136,7 +140,7 @@ class _Check:
         base = record["base"].encode()
         signature = base64.b64decode(record["signature"], validate=True)
         digest = sha256(base).hexdigest()
-        if record.get("request", digest) != digest:
+        if record.get("request", digest) != digest or not self._job.agrees(record):
             self._problem("tlog.request_differs", index)
         if self._signed(index, base, signature, record.get("key")):
             self.audit.requests += 1

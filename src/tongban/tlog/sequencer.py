@@ -1,12 +1,14 @@
 """The one place where entries get their order: adaptive group commit over the entry files and the tree.
 
-An entry that waits alone is made durable at once, in the caller's own thread (a hop to another would cost more than
-the disk). Several that wait together go to a writer thread and share one sync, while the loop goes on.
+Entries that wait together share one sync. It is waited for in the loop's own thread while the disk is quick, and always
+for an entry that waits alone: a hop to another thread and back costs more than such a sync. When the disk is slow a
+writer thread waits for it, and the loop goes on.
 """
 
 import asyncio
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from queue import SimpleQueue
@@ -14,6 +16,14 @@ from queue import SimpleQueue
 from tongban.kit.errors import TongbanError
 from tongban.tlog.storage import Storage
 from tongban.tlog.tree import Tree
+
+#: Seconds a sync may take on average and still hold the loop up.
+PATIENCE = 0.001
+#: Weight of the newest sync in that average: one hiccup of 8 ms sends the next batches to the writer thread.
+_NEWEST = 1 / 8
+#: Batches that go to the writer thread before one more is tried in the loop's thread, which alone measures the disk:
+#: what the writer thread sees is the disk and the loop that it must wait for to be told.
+_TRIED_EVERY = 64
 
 
 class _Batch:
@@ -42,6 +52,8 @@ class Sequencer:
         self._lock = threading.Lock()  #: held while the entry files grow
         self._queue: SimpleQueue[tuple[_Batch, asyncio.AbstractEventLoop] | None] = SimpleQueue()
         self._writer: threading.Thread | None = None
+        self._sync_seconds = 0.0  #: what a sync in the loop's thread took, averaged
+        self._handed = 0  #: batches given to the writer thread since one was tried in the loop's
 
     def submit(self, frame: bytes, leaf_hash: bytes) -> asyncio.Future[int]:
         """The entry's index, once it is durable. Whoever stops waiting may still find the entry in the log.
@@ -92,22 +104,34 @@ class Sequencer:
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """Send off what gathered while nothing was on its way."""
-        if len(self._gathered.frames) > 1:
+        waiting = len(self._gathered.frames)
+        if waiting > 1 and self._slow():
             self._hand_over(loop)
             return
-        if self._gathered.frames:
-            self._write(self._taken())
+        if waiting:
+            self._write_here()
         self._busy = False
         self._settle()
 
     def _landed(self, loop: asyncio.AbstractEventLoop) -> None:
         """The writer thread is free again."""
         # The next batch first: the disk works on it while those who waited for this one go on.
-        if self._gathered.frames:
+        if not self._gathered.frames:
+            self._busy = False
+        elif self._handed < _TRIED_EVERY:
             self._hand_over(loop)
         else:
-            self._busy = False
+            loop.call_soon(self._turn, loop)
         self._settle()
+
+    def _slow(self) -> bool:
+        return self._sync_seconds > PATIENCE and self._handed < _TRIED_EVERY
+
+    def _write_here(self) -> None:
+        began = time.perf_counter()
+        self._write(self._taken())
+        self._sync_seconds += (time.perf_counter() - began - self._sync_seconds) * _NEWEST
+        self._handed = 0
 
     def _taken(self) -> _Batch:
         batch, self._gathered = self._gathered, _Batch()
@@ -117,6 +141,7 @@ class Sequencer:
         if self._writer is None:
             self._writer = threading.Thread(target=self._work, name="tlog-writer", daemon=True)
             self._writer.start()
+        self._handed += 1
         self._queue.put((self._taken(), loop))
 
     def _work(self) -> None:

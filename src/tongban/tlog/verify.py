@@ -15,7 +15,7 @@ from pathlib import Path
 from tongban.kit.errors import TongbanError
 from tongban.kit.keys import PublicKey
 from tongban.tlog import folder, history, recovery
-from tongban.tlog.audit import Audit, Job, Problem, Rebuild, audit
+from tongban.tlog.audit import Agrees, Audit, Job, Problem, Rebuild, audit
 from tongban.tlog.checkpoint import CheckpointInvalid, key_hash, parse
 from tongban.tlog.checkpoint import verify as verify_note
 from tongban.tlog.segment import Damaged
@@ -54,6 +54,7 @@ def verify(
     keys: Mapping[str, PublicKey],
     rebuild: Rebuild | None = None,
     *,
+    agrees: Agrees = lambda record: True,
     workers: int = 0,
     progress: Progress | None = None,
 ) -> Verification:
@@ -61,7 +62,8 @@ def verify(
 
     `keys`: public keys by id, those that signed its checkpoints among them (none: their signatures are counted as
     unchecked). `rebuild`: makes the signature base of an answer from index, leaf hash and record; None leaves the
-    signatures of requests and answers alone. `workers`: processes, 0 for one a core.
+    signatures of requests and answers alone. `agrees`: whether a record says what was signed in its base.
+    `workers`: processes, 0 for one a core.
 
     Raises
         NotALog
@@ -73,7 +75,7 @@ def verify(
         numbers = recovery.present(directory)
     except Damaged as error:
         return _report(origin, [], 0, Tree(), [_fault(error)], (0, 0))
-    audits = list(_audits(Job(directory, keys, rebuild), numbers, workers or os.cpu_count() or 1, progress))
+    audits = list(_audits(Job(directory, keys, rebuild, agrees), numbers, workers or os.cpu_count() or 1, progress))
     tree = Tree()
     for file in audits:
         tree.extend(file.segment.leaf_hashes)

@@ -72,6 +72,9 @@ class FileRegister:
             except duckdb.Error as error:
                 raise _translated(self.name, error) from None
 
+    def interrupt(self) -> None:
+        self._connection.interrupt()
+
     def close(self) -> None:
         self._connection.close()
 
@@ -87,6 +90,11 @@ class FilePoint:
 
     def read(self, key: str) -> Sequence[Sequence[Any]]:
         return self._register.rows(self._select, [key])[:MOST_ROWS]
+
+    slowly = read
+
+    def stop(self) -> None:
+        self._register.interrupt()
 
 
 def _translated(register: str, error: duckdb.Error) -> Unavailable:

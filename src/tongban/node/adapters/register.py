@@ -20,6 +20,10 @@ class RegisterUnavailable(Unavailable):
     remedy = "Check that its store runs and that the read-only account may read it; then `./tongban node check DIR`."
 
 
+class RegisterBusy(RegisterUnavailable):
+    """A quick look-up would have to wait; `slowly` may still answer."""
+
+
 class RegisterChanged(Unavailable):
     """The store answers, but a column or table that the reviewed SELECT names is gone."""
 
@@ -47,7 +51,17 @@ class PointQuery(Protocol):
     #: True: a call takes microseconds and may run on the event loop; False: it needs a thread.
     quick: bool
 
-    def read(self, key: str) -> Sequence[Sequence[Any]]: ...
+    def read(self, key: str) -> Sequence[Sequence[Any]]:
+        """Raises RegisterUnavailable, RegisterChanged; RegisterBusy from a quick one that would have to wait."""
+        ...
+
+    def slowly(self, key: str) -> Sequence[Sequence[Any]]:
+        """The same from a thread of its own, for as long as it takes. Raises RegisterUnavailable, RegisterChanged."""
+        ...
+
+    def stop(self) -> None:
+        """Break off the `slowly` that runs: nobody waits for it any more."""
+        ...
 
 
 class Register(Protocol):

@@ -1,5 +1,10 @@
-"""Registers behind a SQLAlchemy URL. SQLite is read in place; others follow as they are tried against a server."""
+"""Registers behind a SQLAlchemy URL. SQLite is read in place; others follow as they are tried against a server.
 
+An office may write to its file while it is read, or put another in its place, by renaming or by copying over it.
+"""
+
+import contextlib
+import os
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +15,19 @@ from tongban.kit.errors import Unavailable
 from tongban.node.adapters.register import (
     MOST_ROWS,
     PointQuery,
+    RegisterBusy,
     RegisterChanged,
     RegisterUnavailable,
     SelectRefused,
     reviewed,
 )
 from tongban.node.config import RegisterConfig
+
+#: Steps of SQLite's machine that a look-up may take on the event loop: some milliseconds. One by an index takes 30.
+QUICK_STEPS = 100_000
+#: Seconds that a slow look-up waits for a writer.
+PATIENCE = 5
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT})
 
 
 def connect(config: RegisterConfig) -> "SqliteRegister":
@@ -26,25 +38,58 @@ def connect(config: RegisterConfig) -> "SqliteRegister":
 
 
 class SqliteRegister:
-    """A SQLite file, opened `mode=ro` with `query_only`."""
+    """A SQLite file, opened `mode=ro` with `query_only`, and opened anew when it is another file than it was."""
 
     def __init__(self, name: str, path: str) -> None:
-        self.name = name
+        self.name, self._path = name, path
+        self._state: tuple[int, ...] = ()
+        self._overdrawn = 0
+        self._quick: sqlite3.Connection | None = None
+        self.quick()
+
+    def quick(self) -> sqlite3.Connection:
+        """The connection for the event loop: it waits for nobody and gives up early. Raises RegisterUnavailable."""
         try:
-            self.connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
-            self.connection.isolation_level = None
-            self.connection.execute("PRAGMA query_only=ON")
-            self.connection.execute("PRAGMA mmap_size=1073741824")
-            self.connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+            found = os.stat(self._path)
+        except OSError as error:
+            raise RegisterUnavailable(register=self.name, what=type(error).__name__) from None
+        # Its own change counter would not tell SQLite that a copy of another file was written over this one.
+        state = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+        if self._quick is None or state != self._state:
+            self.close()
+            self._quick, self._state = self.opened(0), state
+            self._quick.set_progress_handler(self._step, QUICK_STEPS)
+        self._overdrawn = 0
+        return self._quick
+
+    def _step(self) -> bool:
+        # The first call comes anywhere within the first QUICK_STEPS: SQLite counts on from the last look-up.
+        self._overdrawn += 1
+        return self._overdrawn > 1
+
+    def opened(self, patience: float) -> sqlite3.Connection:
+        """A connection that waits `patience` seconds for a writer. Raises RegisterUnavailable.
+
+        Not mapped into memory: whoever shortens a mapped file ends the process that reads it.
+        """
+        try:
+            connection = sqlite3.connect(
+                f"file:{self._path}?mode=ro", uri=True, check_same_thread=False, timeout=patience
+            )
+            connection.isolation_level = None
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("PRAGMA cache_size=-65536")
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
         except sqlite3.Error as error:
-            raise RegisterUnavailable(register=name, what=type(error).__name__) from None
+            raise _translated(self.name, error) from None
+        return connection
 
     def point(self, select: str) -> PointQuery:
         columns = reviewed(select, self.name, "sqlite")
         if select.count(":key") != 1:
             raise SelectRefused(register=self.name, what="a point SELECT names :key exactly once")
         try:
-            self.connection.execute(f"EXPLAIN {select}", {"key": ""}).fetchall()
+            self.quick().execute(f"EXPLAIN {select}", {"key": ""}).fetchall()
         except sqlite3.Error as error:
             raise _translated(self.name, error) from None
         return SqlitePoint(self, select.replace(":key", "?"), columns)
@@ -54,7 +99,8 @@ class SqliteRegister:
 
         columns = reviewed(select, self.name, "sqlite")
         try:
-            rows = self.connection.execute(select).fetchall()
+            with contextlib.closing(self.opened(PATIENCE)) as connection:
+                rows = connection.execute(select).fetchall()
         except sqlite3.Error as error:
             raise _translated(self.name, error) from None
         by_column: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [[] for _ in columns]
@@ -62,7 +108,9 @@ class SqliteRegister:
         return pa.table(dict(zip(columns, arrays, strict=True)))
 
     def close(self) -> None:
-        self.connection.close()
+        if self._quick is not None:
+            self._quick.close()
+            self._quick = None
 
 
 class SqlitePoint:
@@ -72,13 +120,29 @@ class SqlitePoint:
 
     def __init__(self, register: SqliteRegister, select: str, columns: tuple[str, ...]) -> None:
         self.columns = columns
-        self._name, self._execute, self._select = register.name, register.connection.execute, select
+        self._register, self._select = register, select
+        self._running: sqlite3.Connection | None = None
 
     def read(self, key: str) -> Sequence[Sequence[Any]]:
         try:
-            return self._execute(self._select, (key,)).fetchmany(MOST_ROWS)
+            return self._register.quick().execute(self._select, (key,)).fetchmany(MOST_ROWS)
         except sqlite3.Error as error:
-            raise _translated(self._name, error) from None
+            raise _translated(self._register.name, error) from None
+
+    def slowly(self, key: str) -> Sequence[Sequence[Any]]:
+        try:
+            with contextlib.closing(self._register.opened(PATIENCE)) as self._running:
+                return self._running.execute(self._select, (key,)).fetchmany(MOST_ROWS)
+        except sqlite3.Error as error:
+            raise _translated(self._register.name, error) from None
+        finally:
+            self._running = None
+
+    def stop(self) -> None:
+        running = self._running
+        if running is not None:
+            with contextlib.suppress(sqlite3.ProgrammingError):  # closed in this very moment
+                running.interrupt()
 
 
 def _translated(register: str, error: sqlite3.Error) -> Unavailable:
@@ -86,4 +150,6 @@ def _translated(register: str, error: sqlite3.Error) -> Unavailable:
     text = str(error)
     if "no such" in text:
         return RegisterChanged(register=register, what=text)
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY:
+        return RegisterBusy(register=register, what="it is being written, or the look-up takes long")
     return RegisterUnavailable(register=register, what=type(error).__name__)
