@@ -13,6 +13,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "car_lottery.md"
 TABLES = {table for groups in situations.ASKED.values() for group in groups for table in group}
 #: Reasons of section 9 that are no fact about anybody: they come of dirt, silence or the list itself.
 OF_NO_FACT = {
+    "register_unavailable",
+    "snapshot_gone",
     *("no_answer", "bad_identifier", "stale_snapshot", "bad_value", "doubtful_record", "missing_value"),
     *("not_asked", "no_applicable_rule", "duplicate_application"),
     *("conflicting_applications", "no_vehicle_record"),

@@ -113,6 +113,36 @@ def test_each_question_comes_after_the_one_before_it(broken, expected):
     assert code(refusal(one, call, NOON, 10**7 if "old" in broken else 0)) == expected
 
 
+# What a caller is told: the sentences are in no caller's program, but people read them in their logs.
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (lambda: refusal(a_grant(), a_call(), NOON + 200 * 24 * HOUR, 0), "the grant's time is over"),
+        (lambda: refusal(a_grant(), a_call(), NOON - 31 * 24 * HOUR, 0), "the grant's time has not begun"),
+        (lambda: refusal(a_grant(), a_call(), NOON, HOUR + 1), "this node's directory is older than the grant allows"),
+        (lambda: refusal(a_grant(), a_call(purpose="other"), NOON, 0), "the grant is for another purpose"),
+        (lambda: rule_refusal(a_rule_grant(), "0" * 64), "the rule in force here is not the one that was approved"),
+        (
+            lambda: signature_refusal(a_grant_statement(), [], public(HUB_KEY)),
+            "the provider's approval key has not signed this grant",
+        ),
+        (lambda: signature_refusal(a_grant_statement(), public(APPROVAL_KEY), []), "no hub key has signed this grant"),
+        (lambda: fields_refusal(a_grant(), ["spouse", "address"]), "not granted: address, spouse"),
+        (lambda: fields_refusal(a_grant(), ["張三"]), "not granted: a name that is no field's"),
+    ],
+)
+def test_a_refusal_says_in_words_what_stands_against_the_call(asked, reason):
+    assert asked().reason == reason
+
+
+def test_however_many_fields_are_asked_for_the_answer_stays_short():
+    refused = fields_refusal(a_grant(), [f"f{n:058d}" for n in range(50)])
+    assert refused is not None
+    assert len(refused.reason) == len("not granted: ") + 200
+
+
 # Fields and rules
 
 
@@ -217,6 +247,8 @@ def test_a_grant_is_read_as_it_was_written():
         {"call": "verify"},
         {"call": "feed"},
         {"call": "verify", "fields": [], "rule": RULE},
+        {"call": "verify", "fields": [], "rule_digest": RULE_DIGEST},
+        {"call": "verify", "rule": RULE, "rule_digest": RULE_DIGEST},
         {"call": "verify", "fields": [], "rule": "married@2014-02-30", "rule_digest": RULE_DIGEST},
         {"id": "short"},
         {"consumer": "transport"},
@@ -242,6 +274,24 @@ def test_a_grant_that_contradicts_itself_or_the_protocol_is_none(change):
     read = grant.from_statement(Statement(body, {}))
     assert isinstance(read, Refused)
     assert read.code == "exchange.grant_malformed"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"rule": RULE}, "a grant contradicts itself: a query has fields and no rule"),
+        ({"call": "match"}, "a grant contradicts itself: a match has a rule and its digest, and no fields"),
+        ({"not_before": NOON, "expires_at": NOON}, "a grant contradicts itself: it ends before it begins"),
+    ],
+)
+def test_whoever_drafts_a_grant_is_told_what_is_wrong_with_it(change, reason):
+    assert grant.from_statement(Statement(a_grant_body(**change), {})) == Refused("exchange.grant_malformed", reason)
+
+
+def test_a_grant_without_its_form_is_called_a_grant():
+    read = grant.from_statement(Statement({**a_grant_body(), "basis": 1}, {}))
+    assert isinstance(read, Refused)
+    assert read.reason.startswith("a grant ")
 
 
 @pytest.mark.parametrize("name", [name for name in a_grant_body() if name != "kind"])

@@ -82,6 +82,8 @@ class Town:
         told = self.process.stdout.readline()
         assert told, f"`up` ended with nothing to say:\n{errors.read_text(errors='replace')[-3000:]}"
         self.said = json.loads(told)
+        assert "published" in self.said, told
+        assert self.said["refused"] is None, told
         return self
 
     def stop(self) -> int:
@@ -103,6 +105,14 @@ class Town:
             return int(json.loads((self.folder / "nodes" / node / "address.json").read_bytes())["pid"])
         except FileNotFoundError:
             return None
+
+    def children(self) -> dict[str, int]:
+        """Processes that the supervisor keeps by node, those that are only starting included."""
+        supervisor, found = self.process.pid, {}
+        for pid in Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split():
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0") if alive(int(pid)) else []
+            found |= {node: int(pid) for node in self.nodes if str(self.folder / "nodes" / node) in words}
+        return found
 
     @contextmanager
     def unattended(self) -> Iterator[None]:

@@ -6,9 +6,12 @@ standard library. The Merkle root is that of RFC 9162, section 2.1.1.
 
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 
 class Broken(Exception):
@@ -116,3 +119,82 @@ def check(
     if winners(drawn_by, read_pool(file), quota) != list(claimed):
         raise Broken("the claimed winners are not those of this pool, seed and quota")
     return drawn_by
+
+
+# Freeze, log and bundle --------------------------------------------------------------------------------------------
+
+FREEZE = {
+    *("kind", "v", "round", "matter", "at", "pool", "pool_root", "codes", "balls", "quota"),
+    *("policy", "verdicts", "rechecks", "commitments"),
+}
+DRAW = {"freeze", "freeze_digest", "log", "reveals", "opened_by", "seed", "files"}
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785 for what stands in these files: ASCII keys, integers, texts."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def statement_digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(f"tongban/1 {body['kind']}\n".encode() + canonical(body)).hexdigest()
+
+
+def round_leaf(round: str, stage: str, digest: str) -> str:
+    """Hash of the log's leaf for a stage of a round (or of one pool of it)."""
+    leaf = {"v": 1, "kind": "round", "body": {"round": round, "stage": stage, "digest": digest}}
+    return hashlib.sha256(b"\x00" + canonical(leaf)).hexdigest()
+
+
+def salted(round_secret: bytes, name: str, digest: str) -> str:
+    salt = hmac.digest(round_secret, b"tongban/salt/1\n" + name.encode(), "sha256")
+    return hmac.digest(salt, digest.encode("ascii"), "sha256").hex()
+
+
+def recheck_id(round: str, application: str, rule: str) -> str:
+    return hashlib.sha256("\n".join(["tongban/recheck/1", round, application, rule]).encode()).hexdigest()[:16]
+
+
+def check_bundle(folder: Path) -> dict[str, Any]:
+    """What draw.json says, once everything in the bundle agrees with it; else Broken. Signatures are not looked at."""
+    text = (folder / "draw.json").read_text(encoding="utf-8")
+    draw: dict[str, Any] = json.loads(text)
+    if json.dumps(draw, ensure_ascii=False, indent=1, sort_keys=True) + "\n" != text or draw.keys() != DRAW:
+        raise Broken("draw.json is not in its one form")
+    if draw["files"].keys() != {"pool.csv", "winners.csv", "verify_draw.py"}:
+        raise Broken("other files than a bundle has")
+    for file, digest in draw["files"].items():
+        if hashlib.sha256((folder / file).read_bytes()).hexdigest() != digest:
+            raise Broken(f"{file} is not the draw's")
+    check_freeze(draw)
+    pool, freeze = (folder / "pool.csv").read_bytes(), draw["freeze"]["body"]
+    counted = read_pool(pool)
+    if (len(counted), sum(counted.values()), pool_root(pool).hex()) != (
+        freeze["codes"],
+        freeze["balls"],
+        freeze["pool_root"],
+    ):
+        raise Broken("the pool is not the frozen one")
+    told = [line.decode("ascii").split(",") for line in lines((folder / "winners.csv").read_bytes())]
+    if [rank for rank, _ in told] != [str(rank) for rank in range(1, len(told) + 1)]:
+        raise Broken("ranks do not run from 1 without gaps")
+    commitments = {party: bytes.fromhex(text) for party, text in freeze["commitments"].items()}
+    reveals = {party: bytes.fromhex(text) for party, text in draw["reveals"].items()}
+    if check(pool, commitments, reveals, freeze["quota"], [code for _, code in told]).hex() != draw["seed"]:
+        raise Broken("the seed is not that of the reveals")
+    return draw
+
+
+def check_freeze(draw: Mapping[str, Any]) -> None:
+    """The freeze statement has its form, its digest, and is the one of the log's receipt; else Broken."""
+    freeze = draw["freeze"]["body"]
+    if draw["freeze"].keys() != {"body", "signatures"} or freeze.keys() != FREEZE:
+        raise Broken("the freeze statement has other fields")
+    if statement_digest(freeze) != draw["freeze_digest"]:
+        raise Broken("the freeze has another digest")
+    if draw["log"]["leaf"] != round_leaf(f"{freeze['round']}/{freeze['pool']}", "frozen", draw["freeze_digest"]):
+        raise Broken("the receipt is for another leaf")
+    if draw["opened_by"].keys() != freeze["commitments"].keys() or set(draw["opened_by"].values()) - {
+        "party",
+        "notary",
+    }:
+        raise Broken("it does not say who opened each share")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tongban.cli import console
+from tongban.kit.errors import Refused
 
 WORLDS = {"2014": date(2014, 6, 9), "2026": date(2026, 10, 9)}
 
@@ -67,19 +68,31 @@ async def _city(folder: Path, args: argparse.Namespace, began: float) -> int:
         said["seconds"] = round(time.monotonic() - began, 1)
         said["nodes"] = supervisor.addresses()
         _show(said, args.json)
+        held_up = _held_up(said)
+        if held_up:
+            console.note(f"本轮未完成 · the round is not done: {held_up}")
         if not args.once:
             console.note("城市在运行，按 Ctrl-C 停止 · the city runs; Ctrl-C stops it")
             await supervisor.watch()
     finally:
         await supervisor.stop()
-    return 0
+    return 1 if held_up else 0
+
+
+def _held_up(said: dict[str, Any]) -> str:
+    """Why the round went no further; empty if it is published."""
+    for step, one in said.items():
+        if isinstance(one, Refused):
+            return f"{step}: {one.reason} ({one.code})"
+        if isinstance(one, dict) and one.get("exit"):
+            return f"no answer from {'; '.join(one['silent'])}. {one['what_to_do']}"
+    return ""
 
 
 async def _round(city: Any, quiet: bool) -> dict[str, Any]:
     """The world's round, step by step; steps that were done before say what they found then."""
     from tongban.cli.board import Board
     from tongban.cli.round_steps import Steps
-    from tongban.kit.errors import Refused
 
     steps = Steps(city, "T-0001")
     opened = await steps.new(None)
@@ -87,12 +100,14 @@ async def _round(city: Any, quiet: bool) -> dict[str, Any]:
     with Board(quiet) as board:
         verified = await steps.verify(id, board.tell, frozenset(), "")
     said: dict[str, Any] = {"opened": opened, "verified": verified}
-    if isinstance(verified, Refused) or verified.get("exit"):
+    if _held_up(said):
         return said
     said["decided"] = steps.decide(id)
     said["frozen"] = await steps.freeze(id, False)
-    said["drawn"] = await steps.draw(id)
-    said["published"] = steps.publish(id, "T-0002", date.today())
+    if not _held_up(said):
+        said["drawn"] = await steps.draw(id)
+    if not _held_up(said):
+        said["published"] = steps.publish(id, "T-0002", date.today())
     said["tables"] = steps.status(id).get("tables", [])
     said["refused"] = next((name for name, one in said.items() if isinstance(one, Refused)), None)
     return said

@@ -12,6 +12,8 @@ from tongban.exchange import bulk
 from tongban.exchange import ticket as tickets
 from tongban.exchange.bulk import About, Keys
 from tongban.exchange.ticket import RoundTicket
+from tongban.identity.columns import citizen_texts, text_keys
+from tongban.identity.identifiers import Domain, IdentifierInvalid
 from tongban.kit.errors import Refused
 from tongban.node.gate import Admitted, Answered
 from tongban.node.persons import Persons
@@ -21,6 +23,7 @@ from tongban.rules import engine
 from tongban.rules.compile import COMPILER_VERSION
 
 _WRONG_DOMAIN = Refused("exchange.wrong_domain", "the rule is not asked by this kind of key")
+_BAD_KEYS = Refused("exchange.key_malformed", "a key is not in the one spelling of its kind")
 _NO_FACTS = Refused("exchange.register_unavailable", "the facts of this register were not made yet; nothing is known")
 _GONE = Refused("exchange.snapshot_gone", "the snapshot that this round first saw is gone")
 
@@ -70,10 +73,13 @@ class MatchDesk:
         return answered
 
     def _keys(self, ticket: RoundTicket, question: Question, body: bytes) -> Keys | Refused:
-        columns = {column.name: WORDS[column.type.value] for column in question.compiled.rule.asks}
-        keys = bulk.read_keys(body, ticket.domain, columns)
+        asked = {column.name: WORDS[column.type.value] for column in question.compiled.rule.asks}
+        keys = bulk.read_keys(body, ticket.domain, asked)
         if isinstance(keys, Refused):
             return keys
+        # Whom a batch was about is committed person by person, so each key must be one.
+        if not _spelt(Domain(ticket.domain), keys.table.column("k")):
+            return _BAD_KEYS
         return tickets.keys_refusal(ticket, keys.digest, keys.rows, question.compiled.digest) or keys
 
     def _facts(self, ticket: RoundTicket, question: Question) -> Facts | Refused:
@@ -102,6 +108,16 @@ class MatchDesk:
             memory_mb=self._memory_mb,
             threads=self._threads,
         )
+
+
+def _spelt(domain: Domain, keys: Any) -> bool:
+    if domain is not Domain.CITIZEN:
+        return bool(keys.equals(text_keys(domain, keys)))
+    try:
+        citizen_texts(keys)
+    except IdentifierInvalid:
+        return False
+    return True
 
 
 def _record(ticket: RoundTicket, register: str, about: About, salt: bytes) -> dict[str, Any]:

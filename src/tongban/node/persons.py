@@ -11,6 +11,7 @@ import orjson
 import pyarrow as pa
 
 from tongban.identity.columns import citizen_texts
+from tongban.identity.identifiers import IdentifierInvalid
 from tongban.kit.errors import TongbanError
 from tongban.node.spool import Spool, SpoolDamaged
 from tongban.tlog.log import Log
@@ -84,14 +85,14 @@ class Persons:
     async def commit(self) -> int:
         """Write the batch-persons entries that are due and erase the keys; how many were written.
 
-        Raises SpoolDamaged, after the others are done; AppendFailed, DiskFull: to be tried again.
+        Raises SpoolDamaged, IdentifierInvalid, after the others are done; AppendFailed, DiskFull: to be tried again.
         """
         done = 0
-        damaged = None
+        damaged: TongbanError | None = None
         for name in list(self._waiting):
             try:
                 count, root = await asyncio.to_thread(self._root, name)
-            except SpoolDamaged as error:
+            except (SpoolDamaged, IdentifierInvalid) as error:
                 damaged = error
                 continue
             await self._commit_one(name, count, root)

@@ -29,8 +29,10 @@ _AGES = {
     "history": "数据日期早于判定日不超过 {days} 天 read at most {days} days before the evaluation date",
 }
 _THROUGH = {
-    "last_month": "上一个月（不早于判定日所在月1日） last month (not read before the first of the evaluation date's month)",
-    "last_year": "上一年（不早于判定日所在年1月1日） last year (not read before 1 January of the evaluation date's year)",
+    "last_month": "上一个月（不早于判定日所在月1日）"
+    " last month (not read before the first of the evaluation date's month)",
+    "last_year": "上一年（不早于判定日所在年1月1日）"
+    " last year (not read before 1 January of the evaluation date's year)",
 }
 
 

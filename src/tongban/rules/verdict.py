@@ -40,21 +40,33 @@ class Reason:
 
 
 _COMMON = (
-    ("no_record", "登记机关没有与所填信息相符的记录", "the register holds no record that matches what was given"),
-    ("no_answer", "登记机关未在期限内答复", "the register did not answer in time"),
-    ("bad_identifier", "证件号码无法规范化，未能查询", "the identifier could not be normalised, so nothing was asked"),
-    ("stale_snapshot", "登记数据过旧，不能作为依据", "the register's data are too old to decide on"),
-    ("bad_value", "登记数据存在错误值", "the record holds a value that cannot be right"),
+    ("no_record", "未查到登记记录，需人工核实", "No record was found; a person will check"),
+    ("no_answer", "部门尚未答复", "The department has not answered yet"),
+    ("bad_identifier", "证件号码有误，需人工核实", "The document number does not hold; a person will check"),
+    (
+        "stale_snapshot",
+        "登记数据的日期不合规定，需人工核实",
+        "The register was not read within the prescribed days; a person will check",
+    ),
+    ("bad_value", "登记数据有误，需人工核实", "A registered value does not hold; a person will check"),
     (
         "doubtful_record",
-        "存在相近的问题记录，需人工核对",
-        "a rejected record resembles this person; a person must look",
+        "登记库中有疑似本人的不规范记录，需人工核实",
+        "The register holds a malformed record that may be this person's",
     ),
-    ("missing_value", "登记数据缺少所需内容", "the record lacks a value that the question needs"),
-    ("not_asked", "尚未查询", "not asked yet"),
-    ("snapshot_gone", "本批次所用的数据版本已不存在", "the version of the data that the round uses is gone"),
-    ("register_unavailable", "登记机关的系统不可用", "the register is out of service"),
-    ("no_applicable_rule", "没有可适用的规则", "no rule applies to this application"),
+    ("missing_value", "登记记录有缺项，需人工核实", "A needed value is missing in the record"),
+    (
+        "not_asked",
+        "未继续查询：身份未确认，或同一证件号码另有申请",
+        "Not asked: identity was not confirmed first, or another application gives the same number",
+    ),
+    (
+        "snapshot_gone",
+        "本期所用的登记数据已不存在，需重新核验",
+        "The data that this round uses are gone; the question must be asked again",
+    ),
+    ("register_unavailable", "部门登记系统暂不可用", "The department's register is out of service at present"),
+    ("no_applicable_rule", "申请类别无对应规则，需人工处理", "No rule applies to this kind of application"),
 )
 
 #: Reasons common to all rules, by code. `no_applicable_rule` is for decisions only.
