@@ -111,7 +111,7 @@ def test_a_test_s_count_is_its_share_of_the_full_one(monkeypatch):
 def test_every_full_run_of_the_table_has_its_tests_and_modules():
     for name, run in full.FULL_RUNS.items():
         assert run.chunks > 0, name
-        paths = [*run.tests, *(each.tests for each in run.mutated)]
+        paths = [*run.tests, *(path for each in run.mutated for path in each.tests)]
         paths += [f"src/tongban/{each.module}.py" for each in run.mutated]
         assert [path for path in paths if not (ROOT / path.partition("::")[0]).exists()] == [], name
 
@@ -134,7 +134,7 @@ def a_small_project(tmp_path: Path) -> Path:
 
 
 def test_a_change_that_no_test_notices_fails_the_mutation_run(a_small_project):
-    passed, _, closing = full.mutate(a_small_project, full.Mutated("kit/limit", "tests", survivors=0))
+    passed, _, closing = full.mutate(a_small_project, full.Mutated("kit/limit", ("tests",), survivors=0))
     assert not passed, closing
     assert "1 not noticed (0 allowed)" in closing
     assert "tongban.kit.limit.x_over__mutmut_1" in closing
@@ -143,12 +143,12 @@ def test_a_change_that_no_test_notices_fails_the_mutation_run(a_small_project):
 def test_a_module_whose_changes_are_all_noticed_passes(a_small_project):
     with open(a_small_project / "tests" / "test_limit.py", "a") as file:
         file.write("\ndef test_five_is_not():\n    assert not over(5)\n")
-    passed, _, closing = full.mutate(a_small_project, full.Mutated("kit/limit", "tests", survivors=0))
+    passed, _, closing = full.mutate(a_small_project, full.Mutated("kit/limit", ("tests",), survivors=0))
     assert passed, closing
 
 
 def test_a_mutation_run_whose_tests_fail_already_does_not_pass(a_small_project):
     (a_small_project / "tests" / "test_limit.py").write_text("def test_it():\n    assert False\n")
-    passed, _, closing = full.mutate(a_small_project, full.Mutated("kit/limit", "tests", survivors=9))
+    passed, _, closing = full.mutate(a_small_project, full.Mutated("kit/limit", ("tests",), survivors=9))
     assert not passed
     assert "did not finish" in closing

@@ -137,9 +137,7 @@ class Asker:
         asked = {"grant": "marriage", "resource": MARRIAGE} | change
         return self.signed("query", ask.write_query(*subject, fields) if body is None else body, **asked)
 
-    def verify(
-        self, *, subject: tuple[str, str] = ("citizen", APPLICANT), asks: Any = None, **change: Any
-    ) -> Request:
+    def verify(self, *, subject: tuple[str, str] = ("citizen", APPLICANT), asks: Any = None, **change: Any) -> Request:
         body = change.pop("body", None)
         asked = {"grant": "married", "resource": MARRIED} | change
         written = ask.write_verify(*subject, {"since": 2010} if asks is None else asks)
@@ -184,6 +182,11 @@ class Asker:
     def _answer_key(self, key_id: str, node: str) -> PublicKey | Refused:
         key = self.place.key(node, "online").public
         return key if key.id == key_id else Refused("exchange.unknown_key", "no such key")
+
+
+def numbers(count: int, start: int = 0) -> list[int]:
+    """Packed citizen numbers of nobody: all born on one day."""
+    return [990_101_1990_0701_000 + n for n in range(start, start + count)]
 
 
 def a_column(numbers: Sequence[Any]) -> Any:

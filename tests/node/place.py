@@ -4,11 +4,9 @@ Civil Affairs (民政局) answers, Transport (交通委) asks, Public Security (
 What Civil Affairs keeps here is `PERSONS`; what Transport may ask of it is `GRANTS`.
 """
 
-import base64
 import hashlib
 import shutil
 import sqlite3
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,14 +16,14 @@ from typing import Any
 
 import yaml
 
-from tests.world import APPLICANT, HUSBAND, STRANGER
+from tests.world import APPLICANT, HUSBAND
 from tongban.cli.root import checkout
 from tongban.demo import city
 from tongban.demo.foundation import Foundation, lay
 from tongban.exchange import listing
 from tongban.exchange.bureau import Bureau, Office
 from tongban.exchange.directory import Directory, adopt
-from tongban.kit import canonical, statement
+from tongban.kit import canonical
 from tongban.kit.clock import Clock, MachineClock, stamp
 from tongban.kit.keys import SigningKey, read_key
 from tongban.kit.statement import Statement
@@ -230,6 +228,9 @@ class Place:
         config = configs.read(self.node(name))
         assert [*setup.refresh(config, self.directory(config), day, only)]
 
+    def config(self, name: str) -> NodeConfig:
+        return configs.read(self.node(name))
+
     def directory(self, config: NodeConfig) -> Directory:
         found = adopt(None, self.published.read_bytes(), config.directory_root, self.clock.seconds())
         assert isinstance(found, Directory), found
@@ -318,21 +319,10 @@ def entries(place: Place) -> list[Statement]:
             "rule_unserved", **(asked | {"rule": "unserved@2014-01-01"}), resource="civil_affairs/unserved"
         ),
         place.grant("batch", **(asked | {"call": "match"})),
-        place.grant("five_persons", **(asked | {"call": "match"}), quota={"calls": 9, "persons": 5, "window_seconds": 366 * DAY}),
+        place.grant(
+            "five_persons", **(asked | {"call": "match"}), quota={"calls": 9, "persons": 5, "window_seconds": 366 * DAY}
+        ),
     ]  # fmt: skip
-
-
-def nobody() -> str:
-    """A good citizen number that no register here holds."""
-    return STRANGER
-
-
-def raw_public(key: SigningKey) -> str:
-    return base64.b64encode(key.public.public).decode()
-
-
-def signed(body: dict[str, Any], *keys: SigningKey) -> Statement:
-    return statement.sign(body, *keys)
 
 
 def copied(source: Path, to: Path) -> None:
@@ -342,7 +332,3 @@ def copied(source: Path, to: Path) -> None:
         if (source / name).exists():
             shutil.copytree(source / name, to / name)
     shutil.copy(source / "node.toml", to / "node.toml")
-
-
-def now() -> float:
-    return time.time()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,18 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.request import urlopen
 
 import orjson
 
 from tests.node.asking import Got, Request, send
-from tests.node.place import Place, copied
+from tests.node.place import PROVIDER, Place, copied
 from tongban.exchange.envelope import answer_base
 from tongban.kit.clock import MovedClock
 from tongban.kit.keys import PublicKey
 from tongban.node import config as configs
 from tongban.node.program import Node, build, online_key, origin_of
 from tongban.tlog import segment
-from tongban.tlog.entry import SALT, Stored
+from tongban.tlog.entry import Stored
 from tongban.tlog.entry import stored as as_stored
 from tongban.tlog.log import Log
 from tongban.tlog.verify import Verification, verify
@@ -76,6 +78,11 @@ class NodeProcess:
     @property
     def alive(self) -> bool:
         return self._child is not None and self._child.poll() is None
+
+    def health(self) -> Any:
+        """What the node says of itself to anybody."""
+        with urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=20) as told:
+            return json.loads(told.read())
 
     def said(self) -> str:
         """What the process has printed: what an operator would photograph."""
@@ -222,3 +229,17 @@ def opened(folder: Path, start: float, *, pull: bool = True) -> Iterator[Inside]
                 register.close()
             if node.log._lock >= 0:
                 node.log.close()
+
+
+def spare(
+    place: Place, name: str, of: str = PROVIDER, toml: Callable[[str], str] = str, start: bool = True
+) -> NodeProcess:
+    """A twin of node `of` as a process of its own: same keys, empty log, a free port; `toml` changes its node.toml."""
+    folder = place.node(name)
+    copied(place.node(of), folder)
+    file = folder / "node.toml"
+    file.write_text(toml(re.sub(r"^port = \d+$", "port = 0", file.read_text(), flags=re.MULTILINE)))
+    config = configs.read(folder)
+    Log.create(folder / "log", origin_of(config), online_key(config, None), place.clock).close()
+    node = NodeProcess(folder)
+    return node.start() if start else node

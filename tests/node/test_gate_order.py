@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -38,14 +39,14 @@ def put(holder: Any, name: str, value: Any) -> Iterator[None]:
         setattr(holder, name, before)
 
 
-def spent_bucket() -> Buckets:
-    bucket = Buckets(0.001, 1)
-    bucket.refusal("127.0.0.1", 0)
+def spent_bucket(now: float) -> Buckets:
+    bucket = Buckets(1, 1)
+    bucket.refusal("127.0.0.1", now)
     return bucket
 
 
 def too_many_calls(story: Story) -> None:
-    story.node.append(lambda twin: put(twin.node.gate, "_rate", spent_bucket()))
+    story.node.append(lambda twin: put(twin.node.gate, "_rate", spent_bucket(twin.clock.now)))
 
 
 def a_header_missing(story: Story) -> None:
@@ -175,7 +176,7 @@ def made(asker: Asker, twin: Inside, first: int, last: int) -> tuple[Any, int]:
         return twin.send(asked), watched.asked
 
 
-@pytest.mark.parametrize("step", range(len(STEPS) - 1), ids=[f"{a}_before_{b}" for a, b in zip(NAMES, NAMES[1:])])
+@pytest.mark.parametrize("step", range(len(STEPS) - 1), ids=[f"{a}_before_{b}" for a, b in pairwise(NAMES)])
 def test_the_earlier_of_two_steps_answers(step: int, asker: Asker, twin: Inside) -> None:
     if "idempotency_conflict" in NAMES[step : step + 2] and "quota_spent" not in NAMES[step : step + 2]:
         # An idempotency key belongs to a grant: the one whose quota is spent is the one where it was used.

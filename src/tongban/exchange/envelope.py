@@ -15,6 +15,8 @@ from hashlib import sha256
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from tongban.exchange import names
 from tongban.kit.clock import unstamp
 from tongban.kit.errors import Invalid, Refused
@@ -121,8 +123,7 @@ class Call:
             raise NotSendable(what=next(name for (name, form), value in forms if not re.fullmatch(form, value)))
 
 
-@dataclass(slots=True, eq=False)
-class Envelope:
+class Envelope(msgspec.Struct, eq=False, gc=False):
     """A request as it came: well formed, not yet believed. Its signature is still to be checked."""
 
     call: str  #: query, verify or match
@@ -146,6 +147,7 @@ class Envelope:
     signature: bytes  #: 64 bytes
     request_digest: str  #: hex; this very message
     intent: str  #: hex; what is asked, whoever carries it, whenever
+    length: bytes  #: of the body, as an uncovered header says it; b"0" if none does
 
 
 class SignedRequest(NamedTuple):
@@ -175,10 +177,10 @@ def read_request(method: bytes, path: bytes, headers: Headers) -> Envelope | Ref
         values = _take(held)
     except KeyError as missing:
         return _missing(missing.args[0].decode())
-    return _read(call, path, values)
+    return _read(call, path, values, held.get(b"content-length", b"0"))
 
 
-def _read(call: str, path: bytes, values: tuple[bytes, ...]) -> Envelope | Refused:
+def _read(call: str, path: bytes, values: tuple[bytes, ...], length: bytes) -> Envelope | Refused:
     ticket, signature_input = values[8], values[12]
     parameters = signature_input[len(_OPENING) :]
     # Thirteen lines of known forms: a value with a line feed inside would make fourteen, which never match.
@@ -200,7 +202,7 @@ def _read(call: str, path: bytes, values: tuple[bytes, ...]) -> Envelope | Refus
         call, content_type, a2b_base64(digest), consumer, provider, node, resource, grant, purpose,
         ticket.decode(), case, operator, idempotency, int(created), int(expires), nonce, key_id,
         base, a2b_base64(signature),
-        sha256(base).hexdigest(), sha256(intent).hexdigest(),
+        sha256(base).hexdigest(), sha256(intent).hexdigest(), length,
     )  # fmt: skip
 
 

@@ -83,20 +83,22 @@ def read_yaml(path: Path) -> Any:
         raise FileInvalid(path=path, line=1, what=f"not YAML ({type(error).__name__})") from None
 
 
-def line_of(text: str, needle: str) -> int:
-    """Line on which `needle` first stands, 1 if nowhere: good enough to send a person to the place."""
-    position = text.find(needle)
+def line_of(text: str, needle: str, start: int = 0) -> int:
+    """Line on which `needle` first stands from `start` on, else at all; 1 if nowhere. Good enough to send a person."""
+    position = text.find(needle, start)
+    if position < 0:
+        position = text.find(needle)
     return text.count("\n", 0, position) + 1 if position >= 0 else 1
 
 
 class Section:
     """One table of a TOML or YAML file, read key by key; what nobody read is refused by `done`.
 
-    Every mistake becomes FileInvalid with the line on which the key first stands.
+    Every mistake becomes FileInvalid with the line on which the key first stands in the section.
     """
 
-    def __init__(self, values: Any, path: Path, text: str, name: str = "") -> None:
-        self.path, self._text, self._name = path, text, name
+    def __init__(self, values: Any, path: Path, text: str, name: str = "", start: int = 0) -> None:
+        self.path, self._text, self._name, self._start = path, text, name, max(start, 0)
         if not isinstance(values, dict):
             raise self.wrong(name, f"[{name}] must be a table")
         self._values: dict[str, Any] = values
@@ -104,7 +106,7 @@ class Section:
 
     def wrong(self, key: str, what: str) -> FileInvalid:
         """The error to raise about `key`."""
-        return FileInvalid(path=self.path, line=line_of(self._text, key.rsplit(".", 1)[-1]), what=what)
+        return FileInvalid(path=self.path, line=line_of(self._text, key.rsplit(".", 1)[-1], self._start), what=what)
 
     def _get(self, key: str, kind: type, default: Any) -> Any:
         self._read.add(key)
@@ -137,15 +139,23 @@ class Section:
         return tuple(values)
 
     def section(self, key: str, default: Any = ...) -> "Section":
-        return Section(self._get(key, dict, default), self.path, self._text, f"{self._name}.{key}".lstrip("."))
+        values, name = self._get(key, dict, default), f"{self._name}.{key}".lstrip(".")
+        return Section(values, self.path, self._text, name, self._text.find(key, self._start))
 
     def sections(self, key: str) -> list["Section"]:
         """The tables of an array of tables; none if the key is missing."""
-        return [Section(item, self.path, self._text, key) for item in self._get(key, list, [])]
+        found, start = [], self._start
+        for item in self._get(key, list, []):
+            start = self._text.find(f"{key}]]", start) + 1
+            found.append(Section(item, self.path, self._text, key, start - 1))
+        return found
 
     def named(self, key: str) -> dict[str, "Section"]:
         """Tables by their names, `[register.population]`; none if the key is missing."""
-        return {name: Section(item, self.path, self._text, name) for name, item in self._get(key, dict, {}).items()}
+        return {
+            name: Section(item, self.path, self._text, name, self._text.find(name, self._text.find(f"[{key}.")))
+            for name, item in self._get(key, dict, {}).items()
+        }
 
     def has(self, key: str) -> bool:
         return key in self._values

@@ -27,9 +27,10 @@ class BodyReader:
 
     async def read(self, receive: Receive, limit: int) -> bytes | Refused:
         """The whole body, at most `limit` bytes."""
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
-        self._waiting[task] = asyncio.get_running_loop().time() + self._seconds
+        self._waiting[task] = loop.time() + self._seconds
         try:
             return await _collect(receive, limit)
         except asyncio.CancelledError:

@@ -261,7 +261,9 @@ def _raw_column(part: Section, spec: str) -> RawColumn:
     """`"status code 正常|死亡"`, `"valid_until date"`."""
     words = spec.split(" ", 2)
     if len(words) < 2 or words[1] not in RAW_KINDS or (words[1] == "code") != (len(words) == 3):
-        raise part.wrong(spec, f"column {spec!r} must be 'name kind' with kind one of {', '.join(sorted(RAW_KINDS))}")
+        raise part.wrong(
+            f'"{spec}"', f"column {spec!r} must be 'name kind' with kind one of {', '.join(sorted(RAW_KINDS))}"
+        )
     return RawColumn(words[0], words[1], tuple(words[2].split("|")) if len(words) == 3 else ())
 
 

@@ -31,6 +31,11 @@ from tongban.rules.facts import KEY, Column, FactTable, Type
 
 _WHITE = r"[\s\x{3000}\x{200B}-\x{200D}\x{FEFF}]"
 _EARLIEST, _LATEST = "DATE '1900-01-01'", "DATE '2100-12-31'"
+#: A whole number of at most 18 digits, however many noughts stand before them.
+_WHOLE = (
+    "CASE WHEN regexp_full_match({c}, '[+-]?0*[0-9]{{1,18}}')"
+    r" THEN TRY_CAST(regexp_replace({c}, '^([+-]?)0*([0-9])', '\1\2') AS BIGINT) END"
+)
 #: Raw kind → SQL that gives the typed value, NULL where the text does not hold. {c} is the cleaned text.
 _TYPED = {
     "name": "{c}",
@@ -41,9 +46,8 @@ _TYPED = {
     f" BETWEEN {_EARLIEST} AND {_LATEST} THEN TRY_CAST({{c}} AS DATE) END",
     "month": "CASE WHEN regexp_full_match({c}, '[0-9]{{4}}-[0-9]{{2}}') AND TRY_CAST({c} || '-01' AS DATE)"
     " BETWEEN DATE '2004-01-01' AND DATE '2099-12-31' THEN TRY_CAST({c} || '-01' AS DATE) END",
-    "amount": "CASE WHEN regexp_full_match({c}, '[+-]?[0-9]{{1,18}}') AND TRY_CAST({c} AS BIGINT)"
-    " BETWEEN -10000000000000 AND 10000000000000 THEN TRY_CAST({c} AS BIGINT) END",
-    "integer": "CASE WHEN regexp_full_match({c}, '[+-]?[0-9]{{1,18}}') THEN TRY_CAST({c} AS BIGINT) END",
+    "amount": f"CASE WHEN {_WHOLE} BETWEEN -10000000000000 AND 10000000000000 THEN {_WHOLE} END",
+    "integer": _WHOLE,
 }
 
 

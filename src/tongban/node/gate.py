@@ -8,10 +8,10 @@ message of somebody else. From then on a refusal is an answer like any other: lo
 """
 
 import asyncio
-import base64
 import hashlib
 import logging
 import traceback
+from binascii import b2a_base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +120,7 @@ class Gate:
         if isinstance(envelope, Refused):
             return self._turned_away(envelope, peer, now)
         directory = self._source.current
-        if refused := self._stranger(envelope, directory, headers, now):
+        if refused := self._stranger(envelope, directory, now):
             return self._turned_away(refused, peer, now)
         assert directory is not None
         try:
@@ -159,18 +159,16 @@ class Gate:
 
     # --- strangers ------------------------------------------------------------------------------------
 
-    def _stranger(
-        self, envelope: Envelope, directory: Directory | None, headers: Headers, now: float
-    ) -> Refused | None:
+    def _stranger(self, envelope: Envelope, directory: Directory | None, now: float) -> Refused | None:
         """Why nobody stands behind this message: signature, freshness, nonce."""
         if directory is None:
             return _NO_DIRECTORY
         if refused := directory.refusal(now):
             return refused
         limit = self._config.limits.batch_body if envelope.call == "match" else self._config.limits.json_body
-        for name, value in headers:
-            if name == b"content-length" and (not value.isdigit() or len(value) > 12 or int(value) > limit):
-                return _TOO_LONG
+        length = envelope.length
+        if not length.isdigit() or len(length) > 12 or int(length) > limit:
+            return _TOO_LONG
         key = directory.caller_key(envelope.key_id, envelope.consumer, now)
         if isinstance(key, Refused):
             return key
@@ -304,7 +302,7 @@ class Gate:
             "intent": envelope.intent,
             "request": envelope.request_digest,
             "base": envelope.base.decode(),
-            "signature": base64.b64encode(envelope.signature).decode(),
+            "signature": b2a_base64(envelope.signature, newline=False).decode(),
             "status": status,
             "code": "",
             "body": digest.hex(),

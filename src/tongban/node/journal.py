@@ -5,11 +5,10 @@ of the last day that a repeat may ask for.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import orjson
 
 from tongban.exchange.envelope import Envelope
@@ -31,13 +30,41 @@ _LONGEST_WINDOW = 366 * 86_400
 _Key = tuple[str, str, str]  #: consumer, grant, idempotency key
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(msgspec.Struct, frozen=True, gc=False):
     """An answer that was given: what was asked, where it stands in the log, when."""
 
     intent: str
     index: int
     at: int
+
+
+class _Running:
+    """A key while its first answer is made. Nearly always nobody waits for it."""
+
+    __slots__ = ("_answers", "_end", "_key", "_others", "_remembered")
+
+    def __init__(self, key: _Key, answers: dict[_Key, Remembered], others: dict[_Key, "_Running"]) -> None:
+        self._key, self._answers, self._others = key, answers, others
+        self._end: asyncio.Future[Remembered | None] | None = None
+        self._remembered: Remembered | None = None
+
+    def end(self) -> "asyncio.Future[Remembered | None]":
+        """For whoever sent the same key meanwhile: the answer once it is made, None if none could be remembered."""
+        if self._end is None:
+            self._end = asyncio.get_running_loop().create_future()
+        return self._end
+
+    def __enter__(self) -> Callable[[Remembered | None], None]:
+        return self._settled
+
+    def _settled(self, remembered: Remembered | None) -> None:
+        if remembered is not None:
+            self._answers[self._key] = self._remembered = remembered
+
+    def __exit__(self, *_: object) -> None:
+        del self._others[self._key]
+        if self._end is not None:
+            self._end.set_result(self._remembered)
 
 
 class Strangers:
@@ -93,7 +120,7 @@ class Journal:
         self.refusals = Refusals(refused_an_hour)
         self.latest = 0.0  #: time of the newest entry: the node's time never goes behind it
         self._answers: dict[_Key, Remembered] = {}
-        self._running: dict[_Key, asyncio.Future[Remembered | None]] = {}
+        self._running: dict[_Key, _Running] = {}
         #: Calls of a grant that the log holds, until the grant's quota is first needed: [(time, persons)].
         self._charges: dict[str, list[tuple[int, int]]] = {}
         seen: list[tuple[str, str]] = []
@@ -126,7 +153,7 @@ class Journal:
         """The answer given before under this key; waits for one that is being made at this moment."""
         key = (envelope.consumer, envelope.grant, envelope.idempotency)
         while (running := self._running.get(key)) is not None:
-            if (made := await asyncio.shield(running)) is not None:
+            if (made := await asyncio.shield(running.end())) is not None:
                 return made
         known = self._answers.get(key)
         if known is not None and known.at <= now - ANSWER_SECONDS:
@@ -134,24 +161,11 @@ class Journal:
             return None
         return known
 
-    @contextlib.contextmanager
-    def begun(self, envelope: Envelope) -> Iterator[Callable[[Remembered | None], None]]:
+    def begun(self, envelope: Envelope) -> "_Running":
         """Hold the key while its first answer is made; the block calls what it is given once that is durable."""
         key = (envelope.consumer, envelope.grant, envelope.idempotency)
-        running: asyncio.Future[Remembered | None] = asyncio.get_running_loop().create_future()
-        self._running[key] = running
-
-        def settled(remembered: Remembered | None) -> None:
-            if remembered is not None:
-                self._answers[key] = remembered
-            running.set_result(remembered)
-
-        try:
-            yield settled
-        finally:
-            del self._running[key]
-            if not running.done():
-                running.set_result(None)
+        running = self._running[key] = _Running(key, self._answers, self._running)
+        return running
 
     def stored_answer(self, known: Remembered) -> bytes | None:
         """Body of an answer given before; None if its day's key is gone."""

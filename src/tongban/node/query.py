@@ -15,6 +15,7 @@ from tongban.exchange import ask
 from tongban.exchange import grant as grants
 from tongban.exchange import ticket as tickets
 from tongban.exchange.grant import Grant
+from tongban.exchange.listing import Resource
 from tongban.exchange.ticket import Ticket
 from tongban.identity.identifiers import Domain, judge
 from tongban.kit.errors import Refused, Unavailable
@@ -44,6 +45,7 @@ _TOO_MANY = Refused("exchange.too_many_records", "more records carry this key th
 class _Plan:
     """How one grant's rows become records: worked out once a grant and list of fields."""
 
+    listed: Resource  #: the catalogue entry it was worked out with
     places: tuple[int, ...]
     names: tuple[str, ...]
     masks: tuple[str | None, ...]
@@ -112,7 +114,7 @@ class QueryDesk:
     def _answered(
         self, admitted: Admitted, person: str, fields: tuple[str, ...], rows: Sequence[Sequence[Any]]
     ) -> Answered | Refused:
-        plan = self._plan(admitted.grant, fields)
+        plan = self._plan(admitted.grant, admitted.directory.resources[admitted.grant.resource], fields)
         if plan is None:
             return _CHANGED
         records = [_record(plan, row) for row in rows]
@@ -180,15 +182,18 @@ class QueryDesk:
             query = self._queries[resource] = self._registers[config.register].point(config.point)
         return query
 
-    def _plan(self, grant: Grant, fields: tuple[str, ...]) -> _Plan | None:
+    def _plan(self, grant: Grant, listed: Resource, fields: tuple[str, ...]) -> _Plan | None:
         """None: the SELECT does not give a field that the directory lists."""
         plan = self._plans.get((grant.digest, fields))
-        if plan is None:
+        if plan is None or plan.listed is not listed:
             config, columns = self._resources[grant.resource], self._queries[grant.resource].columns
             if not set(fields) <= set(columns):
                 return None
-            masks = tuple(config.masks.get(name) for name in fields)
+            # What the owner published as masked stays so, even if node.toml forgets it.
+            published = {field.name: field.mask for field in listed.fields}
+            masks = tuple(config.masks.get(name) or published.get(name) for name in fields)
             plan = _Plan(
+                listed=listed,
                 places=tuple(columns.index(name) for name in fields),
                 names=fields,
                 masks=masks,

@@ -3,14 +3,65 @@
 import asyncio
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+Send = Callable[[Any], Awaitable[None]]
 
 _UCRED = struct.Struct("3i")
+_CONTROLS = bytes({*range(32), 127} - {9})
+
+
+def _whole(cycle: RequestResponseCycle, piecemeal: Send) -> Send:
+    """`send` for a short answer: status, headers and body leave as one write, and the headers are looked at together.
+
+    uvicorn holds each name and each value against a pattern; for the ten headers of a signed answer that costs more
+    than the whole gate's bookkeeping. Whatever is not so simple goes uvicorn's own way.
+    """
+    head: Any = None  #: begun; nothing of it is sent yet
+
+    async def send(message: Any) -> None:
+        nonlocal head
+        if head is None and not cycle.response_started and message["type"] == "http.response.start":
+            head = message
+            return
+        begun, head = head, None
+        if begun is not None:
+            if written := _written(cycle, begun, message):
+                cycle.response_started = cycle.response_complete = True
+                cycle.waiting_for_100_continue = False
+                cycle.transport.write(written)
+                cycle.message_event.set()
+                cycle.on_response()
+                return
+            await piecemeal(begun)
+        await piecemeal(message)
+
+    return send
+
+
+def _written(cycle: RequestResponseCycle, begun: Any, message: Any) -> bytes | None:
+    """The bytes of a whole answer on a connection that is kept; None for anything else."""
+    headers, body = begun["headers"], message.get("body", b"")
+    if (
+        headers[-1] != (b"content-length", b"%d" % len(body))
+        or message.get("more_body")
+        or not cycle.keep_alive
+        or cycle.disconnected
+        or cycle.flow.write_paused
+        or cycle.scope["method"] == "HEAD"
+    ):
+        return None
+    lines = b"\r\n".join([b"%b: %b" % header for header in headers])
+    # As many control characters as stand between the lines: none is inside one.
+    if len(lines) - len(lines.translate(None, _CONTROLS)) != 2 * (len(headers) - 1):
+        return None
+    return b"%b%b\r\n\r\n%b" % (STATUS_LINE[begun["status"]], lines, body)
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -56,6 +107,9 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_header = False
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, lambda scope, receive, send: app(scope, receive, _whole(cycle, send)))
 
     def on_body(self, body: bytes) -> None:
         # A body that comes in chunks may spend a little on their sizes.

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from tongban.exchange.directory import Directory
-from tongban.exchange.listing import Resource
 from tongban.kit.clock import MachineClock
 from tongban.kit.config import FileInvalid
 from tongban.kit.errors import Invalid, TongbanError, Unavailable
@@ -176,20 +175,9 @@ def _check_directory(config: NodeConfig) -> Iterator[Finding]:
 def _check_listed(config: NodeConfig, directory: Directory) -> Iterator[Finding]:
     if config.id not in directory.nodes:
         yield Finding("directory", False, "it does not list this node", "Ask the bureau to list it.")
-    for listed in directory.resources.values():
-        served = config.resources.get(listed.id)
-        if served and listed.node == config.id:
-            yield from _check_masks(listed, served)
     for rule in directory.rules.values():
         if rule.node == config.id and rule.resource not in config.resources:
             yield Finding(f"rule {rule.id}", False, f"it asks {rule.resource}, which node.toml does not serve", "")
-
-
-def _check_masks(listed: Resource, served: ResourceConfig) -> Iterator[Finding]:
-    for field in listed.fields:
-        if field.mask != (mask := served.masks.get(field.name)):
-            what = f"the catalogue says mask {field.mask} of {field.name}, node.toml says {mask}"
-            yield Finding(f"resource {listed.id}", False, what, "Correct the masks in node.toml, or publish anew.")
 
 
 def _tried(where: str, act: Callable[[], Any]) -> Finding:
