@@ -196,6 +196,8 @@ class Inside:
             "answers": len(self.node.journal._answers),
             "running": len(self.node.journal._running),
             "waiting": self.node.persons.waiting(),
+            "pins": dict(self.node.persons._pins),
+            "snapshots": {id: self.node.store.current(id) for id in self.node.config.resources},
             "spooled": [*self.node.persons._spool.names()],
             "bodies": len(self.node.bodies._waiting),
         }

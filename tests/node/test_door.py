@@ -17,7 +17,7 @@ import pytest
 
 from tests.node.asking import Asker, Got, a_column, numbers
 from tests.node.place import AT, CONSUMER, PROVIDER, Place, grant_id
-from tests.node.running import Inside, NodeProcess, entries, inside, leaf_of, record_of, records
+from tests.node.running import Inside, NodeProcess, entries, inside, leaf_of, record_of, records, spare
 from tests.world import APPLICANT, HUSBAND, STRANGER
 from tongban.exchange import bulk, listing, receipt
 from tongban.exchange.receipt import Receipt
@@ -129,6 +129,18 @@ def test_a_stage_of_a_round_stands_in_the_open(consumer: NodeProcess) -> None:
     told = knock(consumer, "/round", stage, **HEADERS).said
     assert leaf_of(entries(consumer.log)[told["entry"]])["body"] == stage
     assert knock(consumer, "/round", {**stage, "stage": "guessed"}, **HEADERS).code == "node.bad_request"
+
+
+def test_another_uid_s_knock_is_a_stranger_s(place: Place) -> None:
+    """The kernel says whose process it is: here the file names another than ours."""
+    mine = f"uid = {os.getuid()}"
+    one = spare(place, "other-uid", CONSUMER, toml=lambda text: text.replace(mine, f"uid = {os.getuid() + 1}")).ready()
+    try:
+        assert asked(one).code == "node.door_stranger"
+        assert asked(one, authorization=f"Bearer {TOKEN}").code == "node.door_stranger"
+    finally:
+        assert one.stop() == 0
+    assert entries(one.log) == []
 
 
 def test_nobody_else_may_open_the_socket(consumer: NodeProcess) -> None:

@@ -220,7 +220,7 @@ def made(
     given, table = definition(place, resource)
     registers = {name: Rows(held, columns_of(ORACLE[name])) for name, held in rows.items()}
     store = FactStore(folder)
-    snapshot = facts.build(resource, given, table, registers, DAY, store.place(resource))  # type: ignore[arg-type]
+    snapshot = facts.build(resource, given, table, registers, DAY, store.place(resource), True)  # type: ignore[arg-type]
     found: dict[Key, Any] = {}
     doubtful: set[Key] = set()
     for domain, number in EVERYBODY:
@@ -268,6 +268,7 @@ def expected(rows: Mapping[str, list[dict[str, Any]]]) -> oracle.Facts:
 def checked(register: oracle.Register, rows: list[dict[str, Any]]) -> oracle.Facts:
     found, kept = oracle.Facts(), defaultdict(list)
     for raw in rows:
+        found.doubtful |= oracle.mislabelled(raw, register, EVERYBODY)
         owner = key(oracle.domain_of(raw, register), raw[register.number])
         if owner is None:
             found.doubtful |= oracle.meant(raw, register, EVERYBODY)
@@ -347,7 +348,7 @@ def wards(merge: str = "one_row", require: str = "") -> FactsConfig:
 
 def ward_facts(folder: Path, *rows: dict[str, Any], **how: str) -> Snapshot:
     held = [GOOD | row for row in rows]
-    return facts.build("civil_affairs/ward", wards(**how), WARDS, {"ward": Rows(held, COLUMNS)}, DAY, folder)  # type: ignore[dict-item]
+    return facts.build("civil_affairs/ward", wards(**how), WARDS, {"ward": Rows(held, COLUMNS)}, DAY, folder, True)  # type: ignore[dict-item]
 
 
 def outcome(folder: Path, snapshot: Snapshot, number: str = PEOPLE[0]) -> tuple[Any, bool]:

@@ -18,6 +18,7 @@ import pytest
 
 from tests.exchange.city import ANSWERING_KEY, PIN, Hub, a_key_entry, adopted, the_entries, without
 from tests.world import (
+    APPLICANT,
     CALLING_KEY,
     CASE,
     CIVIL_AFFAIRS,
@@ -32,6 +33,7 @@ from tests.world import (
     TAX,
     TAX_KEY,
     TICKET_KEY,
+    TODAY,
     TRANSPORT,
     a_call,
     a_grant_statement,
@@ -41,6 +43,7 @@ from tests.world import (
     a_ticket,
 )
 from tongban.exchange import client, grant
+from tongban.exchange.ask import write_query
 from tongban.exchange.client import Answer, Prepared
 from tongban.exchange.directory import Directory, adopt
 from tongban.exchange.envelope import SignedRequest
@@ -54,7 +57,7 @@ from tongban.node.gate import Admitted, Answered, Gate, Reply
 from tongban.node.journal import Journal
 
 ORIGIN = f"{CIVIL_AFFAIRS}/{PROVIDER_NODE}"
-BODY = b'{"fields":["status"]}'
+BODY = write_query("citizen", APPLICANT, ["status"])
 ANSWER = b'{"records":[]}'
 #: A grant for batches, which the cast's directory does not have.
 BATCH = "M" * 22
@@ -254,7 +257,7 @@ def test_the_entry_of_a_call_says_everything_and_the_leaf_only_how_many(counter)
         "intent": request.intent, "request": request.request_digest, "base": request.base.decode(),
         "signature": base64.b64encode(request.signature).decode(), "status": 200, "code": "",
         "body": hashlib.sha256(ANSWER).hexdigest(), "answer_key": ANSWERING_KEY.id,
-        "outcome": "records", "directory": counter.directory.version, "rows": 0,
+        "outcome": "records", "directory": counter.directory.version, "rows": 0, "evaluated": TODAY,
     }  # fmt: skip
 
 

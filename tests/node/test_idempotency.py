@@ -16,6 +16,7 @@ from tongban.tlog.tree import leaf_hash
 
 DAY = 86_400
 KEY = "the-same-key"
+CONFLICT = "exchange.idempotency_conflict"
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,25 @@ def test_another_question_under_a_used_key_is_a_conflict(twin: Inside, asker: As
     assert twin.send(asker.query(grant="few", idempotency="conflicting")).status == 200
     ticket = {"ticket": asker.ticket(case="KC-2014-000002")} if "case" in change else {}
     got = twin.send(asker.query(grant="few", idempotency="conflicting", **change, **ticket))
-    assert (got.code, got.status, got.entry is not None) == ("exchange.idempotency_conflict", 409, True)
+    assert (got.code, got.status, got.entry is not None) == (CONFLICT, 409, True)
+
+
+@pytest.mark.parametrize("call", ["query", "verify"])
+def test_a_repeat_needs_a_ticket_that_names_its_person(twin: Inside, asker: Asker, call: str) -> None:
+    ask = asker.query if call == "query" else asker.verify
+    grant = "few" if call == "query" else "rule"
+    assert twin.send(ask(grant=grant, idempotency=f"named-{call}")).status == 200
+    other = asker.ticket(HUSBAND)
+    got = twin.send(ask(grant=grant, idempotency=f"named-{call}", ticket=other))
+    assert (got.code, got.entry is not None) == ("exchange.subject_outside_ticket", True)
+    assert twin.send(ask(grant=grant, idempotency=f"named-{call}", ticket=asker.ticket())).status == 200
+
+
+def test_another_evaluation_date_is_another_question(twin: Inside, asker: Asker) -> None:
+    """A second date under the same key would turn verdicts into values."""
+    assert twin.send(asker.verify(grant="rule", idempotency="of-one-day")).status == 200
+    other = asker.ticket(at="2014-06-07")
+    assert twin.send(asker.verify(grant="rule", idempotency="of-one-day", ticket=other)).code == CONFLICT
 
 
 def test_a_key_belongs_to_its_grant(twin: Inside, asker: Asker) -> None:

@@ -342,6 +342,9 @@ CALLERS = [
     }),
     *signed("wrong_domain", 400, {
         "a kind of number the resource is not asked by": lambda a: spelt(a, "organisation_code", ORGANISATION),
+        "a kind of number the rule is not asked by, in a batch": lambda a: passports(
+            a, [ORGANISATION], "organisation_code"
+        ),
         "a kind of number the rule is not asked by": lambda a: spelt(
             a, "organisation_code", ORGANISATION, call="verify"
         ),
@@ -453,10 +456,10 @@ def spelt(a: Asker, domain: str, key: str, call: str = "query") -> Request:
     return a.query(**named) if call == "query" else a.verify(**named)
 
 
-def passports(a: Asker, keys: list[str]) -> Request:
+def passports(a: Asker, keys: list[str], domain: str = "passport") -> Request:
     column = pa.array(sorted(keys))
     body = a_batch(k=column, since=pa.nulls(len(column), pa.int64()))
-    return a.match(body=body, ticket=a.round_ticket(column, domain="passport"))
+    return a.match(body=body, ticket=a.round_ticket(column, domain=domain))
 
 
 def reordered(a: Asker) -> bytes:

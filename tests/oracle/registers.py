@@ -149,6 +149,7 @@ def read(folder: Path, register: Register, subjects: set[Key]) -> Facts | None:
     facts = Facts()
     kept: dict[Key, list[Row]] = defaultdict(list)
     for raw in raw_rows:
+        facts.doubtful |= mislabelled(raw, register, subjects)
         owner = key(domain_of(raw, register), raw[register.number])
         if owner is None:
             facts.doubtful |= meant(raw, register, subjects)
@@ -181,6 +182,14 @@ def meant(raw: Mapping[str, object], register: Register, subjects: set[Key]) -> 
     domain, number = domain_of(raw, register), raw[register.number]
     possible = register.asked_by if domain is None else (domain,)
     return {subject for one in possible for subject in possible_keys(one, number)} & subjects
+
+
+def mislabelled(raw: Mapping[str, object], register: Register, subjects: set[Key]) -> set[Key]:
+    """A good citizen number under another kind of document: whose row it is, nobody can be sure."""
+    if domain_of(raw, register) in (None, "citizen") or "citizen" not in register.asked_by:
+        return set()
+    found = key("citizen", raw[register.number])
+    return set() if found is None else {found} & subjects
 
 
 def possible_keys(domain: str, raw: object) -> Iterator[Key]:

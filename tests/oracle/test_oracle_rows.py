@@ -200,9 +200,15 @@ def test_an_untyped_number_of_a_unit_concerns_no_unit(town: World) -> None:
     assert town.finding().status == "eligible"
 
 
-def test_a_row_with_a_typed_document_is_not_taken_for_another_s(town: World) -> None:
+def test_a_citizen_number_under_another_document_puts_the_citizen_in_doubt(town: World) -> None:
     town.apply("resident")
     town.put("vehicle", document_type="护照", owner_number=ME)
+    assert town.finding().status == "needs_person"
+
+
+def test_a_passport_number_under_its_own_document_puts_no_citizen_in_doubt(town: World) -> None:
+    town.apply("resident")
+    town.put("vehicle", document_type="护照", owner_number=PASSPORT)
     assert town.finding().status == "eligible"
 
 

@@ -92,8 +92,10 @@ def _verify(args: argparse.Namespace) -> int:
     with console.progress("日志 · entry files", len(segment.numbers(place))) as advance:
         found = log_check.checked(place, ring, args.signatures, lambda done, total: advance(1))
     foreign = log_check.foreign_checkpoints(place, found.origin, ring.of_log(found.origin)) if ring else []
-    problems = [log_check.told(place, one) for one in (*found.problems, *foreign)]
-    count = found.found + len(foreign)
+    # A node signs a checkpoint within seconds of an entry: a log without one has lost what it was bound to.
+    unbound = [log_check.UNBOUND] if found.entries and not found.checkpoints and not found.found else []
+    problems = [log_check.told(place, one) for one in (*found.problems, *foreign, *unbound)]
+    count = found.found + len(foreign) + len(unbound)
     if args.json:
         told = {**asdict(found), "found": count, "problems": [{**asdict(one)} for one in problems]}
         console.emit({"holds": not count, "keys": ring.to_json() if ring else None, **told})
@@ -136,7 +138,7 @@ def _verdict(found: "Verification", count: int, first: str, covered: int | None)
     if covered is None:
         return f"The log agrees with itself in {found.entries:,} entries; without a key nothing shows who wrote it."
     if not found.checkpoints:
-        return "The log agrees with itself, but it has signed no checkpoint yet: nothing is committed to."
+        return "The log is empty: it has no entry, and nothing is committed to."
     said = f"all {covered:,} entries under {found.checkpoints:,} signed checkpoints are as they were written"
     later = found.entries - covered
     return f"日志成立 · The log holds: {said}{f'; {later:,} later ones are not signed for yet' if later > 0 else ''}."

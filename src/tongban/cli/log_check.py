@@ -36,8 +36,13 @@ MEANING = {
     "tlog.checkpoint_invalid": "not signed by this log's key, or not a checkpoint",
     "tlog.checkpoints_disordered": "smaller than the checkpoint before it",
     "tlog.checkpoint_not_kept": "it was published, but is missing among those kept",
+    "cli.no_checkpoint": "there are entries and not one signed checkpoint: nothing binds this log to what it was",
     "cli.foreign_checkpoint": "signed, but not by a key of this log's own member",
 }
+
+
+#: What is wrong with a log whose checkpoints are gone.
+UNBOUND = Problem("cli.no_checkpoint", "newest checkpoint")
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,8 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    # Applications, findings, registers and logs are personal data: nobody else on this machine reads them.
+    os.umask(0o077)
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show 通办 gets question marks, not a traceback.
         if hasattr(stream, "reconfigure"):

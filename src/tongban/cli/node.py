@@ -34,6 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     refresh.add_argument("folder", type=Path, metavar="DIR")
     refresh.add_argument("--as-of", type=date.fromisoformat, help="day the registers stand for; today if left out")
     refresh.add_argument("--resource", help="only this one")
+    refresh.add_argument("--accept-fewer", action="store_true", help="publish a register that lost most of its rows")
     run_ = verbs.add_parser("run", help="answer calls until stopped", epilog="example:\n  ./tongban node run DIR")
     run_.add_argument("folder", type=Path, metavar="DIR")
     run_.add_argument(
@@ -80,7 +81,8 @@ def _check(args: argparse.Namespace) -> int:
 def _refresh(args: argparse.Namespace) -> int:
     from tongban.node import config as configs
 
-    for snapshot in _read_registers(configs.read(args.folder), args.as_of or date.today(), args.resource):
+    config, day = configs.read(args.folder), args.as_of or date.today()
+    for snapshot in _read_registers(config, day, args.resource, args.accept_fewer):
         said = {"resource": snapshot.resource, "snapshot": snapshot.id, "rows": dict(snapshot.rows)}
         if args.json:
             console.emit({**said, "rejected": snapshot.rejected, "doubts": snapshot.doubts})
@@ -92,7 +94,7 @@ def _refresh(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read_registers(config: Any, day: date, only: str | None) -> Iterator[Any]:
+def _read_registers(config: Any, day: date, only: str | None, fewer: bool = False) -> Iterator[Any]:
     """New facts, resource by resource, for the tables that the directory defines."""
     from tongban.kit.clock import MachineClock
     from tongban.node import setup
@@ -104,7 +106,7 @@ def _read_registers(config: Any, day: date, only: str | None) -> Iterator[Any]:
     asyncio.run(source.pull())
     if source.current is None:
         raise NoDirectory()
-    yield from setup.refresh(config, source.current, day, only)
+    yield from setup.refresh(config, source.current, day, only, fewer=fewer)
 
 
 def _first_facts(config: Any, day: date) -> None:

@@ -1,4 +1,4 @@
-"""`./tongban round new|verify|status|decide|recheck|look|freeze|draw|publish`: a round, step by step.
+"""`./tongban round new|verify|status|decide|recheck|back|look|freeze|draw|publish`: a round, step by step.
 
 Each step can be run again: what is done stays, what is missing is made up for.
 """
@@ -25,6 +25,10 @@ _VERBS = {
     "recheck": (
         "open or answer a re-check (复核) of one finding",
         "./tongban round recheck --application CODE --rule no_vehicle --official PS-0012 --because '车辆已于三月过户'",
+    ),
+    "back": (
+        "set a round back before the freeze: departments are then asked on about those whom a re-check confirmed",
+        "./tongban round back --because '复核后身份已确认'",
     ),
     "look": ("one applicant's own reasons", "./tongban round look --application CODE"),
     "freeze": ("fix the pools and commit to them in the log", "./tongban round freeze"),
@@ -58,6 +62,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     recheck.add_argument("--answer", choices=("met", "not_met", "unknown"), help="the official's answer")
     recheck.add_argument("--reason", default="", help="reason code of the answer")
     recheck.add_argument("--explained", default="", help="what the official found")
+    made["back"].add_argument("--because", required=True, help="why; kept beside what is set aside")
     made["freeze"].add_argument("--leave-open", action="store_true", help="freeze although re-checks are still open")
     made["publish"].add_argument("--reviewer", default="T-0002", help="staff number of the second person")
 
@@ -121,6 +126,9 @@ class _Verbs:
         if a.answer:
             return self.steps.answer_recheck(a.round, *who, a.answer, a.reason, a.explained, date.today())
         return self.steps.open_recheck(a.round, *who, a.because, date.today())
+
+    def back(self) -> Any:
+        return self.steps.back(self.args.round, self.args.because, date.today())
 
     def look(self) -> Any:
         return self.steps.look(self.args.round, self.args.application, self.args.document)

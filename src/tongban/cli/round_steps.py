@@ -229,6 +229,14 @@ class Steps:
             return recheck
         return {"recheck": recheck.id, "changed": recheck.changed, "in_time": recheck.in_time, "remedy": recheck.remedy}
 
+    def back(self, id: str | None, because: str, today: date) -> Said:
+        """To before the findings: `verify` then asks what re-checks have opened, and nothing that was answered."""
+        folder = self.city.round(id)
+        with folder.locked():
+            note = {"by": self.operator, "why": because, "on": today.isoformat()}
+            folder.set_back(Stage.NEW, note)
+        return {"round": folder.name, "stage": folder.stage.value, "next": "./tongban round verify"}
+
     # --- freeze, draw, publish ------------------------------------------------------------------------
 
     async def freeze(self, id: str | None, leave_open: bool) -> Said | Refused:

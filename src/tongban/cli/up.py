@@ -7,14 +7,17 @@ A second `up` finds what is there and goes on from it. `--once` ends after the r
 
 import argparse
 import asyncio
+import contextlib
+import fcntl
 import shutil
 import time
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from tongban.cli import console
-from tongban.kit.errors import Refused
+from tongban.kit.errors import Refused, Unavailable
 
 WORLDS = {"2014": date(2014, 6, 9), "2026": date(2026, 10, 9)}
 
@@ -33,11 +36,30 @@ def run(args: argparse.Namespace) -> int:
 
     name = args.size if args.world == "2014" else f"{args.size}-{args.world}"
     folder = (args.city or checkout() / "var" / name).absolute()
-    if args.fresh and (folder / "city.json").exists():
-        shutil.rmtree(folder)
     began = time.monotonic()
-    _make(folder, args.size, WORLDS[args.world])
-    return asyncio.run(_city(folder, args, began))
+    with _only_one(folder):
+        if args.fresh and (folder / "city.json").exists():
+            shutil.rmtree(folder)
+        _make(folder, args.size, WORLDS[args.world])
+        return asyncio.run(_city(folder, args, began))
+
+
+class CityRunning(Unavailable):
+    code = "cli.city_running"
+    message = "The city in {folder} runs already."
+    remedy = "Use it as it is, stop that `up` with Ctrl-C, or start another city with --city DIR."
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold the city for this process; another `up` must not lay new ports under running nodes. Raises CityRunning."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}.lock").open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CityRunning(folder=folder.name) from None
+        yield
 
 
 def _make(folder: Path, size: str, world: date) -> None:

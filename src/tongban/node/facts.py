@@ -26,7 +26,7 @@ from tongban.identity.identifiers import Domain, nearby, normalise, pack
 from tongban.kit.errors import Invalid
 from tongban.node.adapters.register import Register, RegisterChanged
 from tongban.node.config import DOCUMENTS, FactsConfig, RawColumn
-from tongban.node.snapshots import Snapshot, opened
+from tongban.node.snapshots import Snapshot, current, opened
 from tongban.rules.facts import KEY, Column, FactTable, Type
 
 _WHITE = r"[\s\x{3000}\x{200B}-\x{200D}\x{FEFF}]"
@@ -60,21 +60,45 @@ class FactsInvalid(Invalid):
 
 
 def build(
-    resource: str, facts: FactsConfig, table: FactTable, registers: Mapping[str, Register], day: date, into: Path
+    resource: str,
+    facts: FactsConfig,
+    table: FactTable,
+    registers: Mapping[str, Register],
+    day: date,
+    into: Path,
+    fewer: bool = False,
 ) -> Snapshot:
     """Read the registers and publish a snapshot below `into`; the newest becomes current.
 
-    Raises RegisterUnavailable, RegisterChanged, FactsInvalid; nothing is published then.
+    fewer: the owner has looked and says that the register really holds so few.
+    Raises RegisterUnavailable, RegisterChanged, FactsInvalid, RegisterShrunk; nothing is published then.
     """
     into.mkdir(parents=True, exist_ok=True)
     workshop = Path(tempfile.mkdtemp(prefix=".making-", dir=into))
     try:
         counts = _make(resource, facts, table, registers, day, workshop)
+        if not fewer:
+            _check_size(resource, sum(counts["rows"].values()), current(resource, into))
         return _publish(resource, workshop, day, into, counts)
     except duckdb.Error as error:
         raise FactsInvalid(resource=resource, what=_told(error)) from None
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
+
+
+class RegisterShrunk(Invalid):
+    """A register that lost most of its people over night: rather a failed export than a fact."""
+
+    code = "node.register_shrunk"
+    message = "The register of {resource} gives {rows} keys, where {before} are expected; no facts were published."
+    remedy = "Look at the export. If it is right, run `./tongban node refresh DIR --accept-fewer`."
+
+
+def _check_size(resource: str, rows: int, before: Snapshot | None) -> None:
+    """An empty register would say no to everybody whose absence counts as one. Raises RegisterShrunk."""
+    known = sum(before.rows.values()) if before else 0
+    if rows == 0 or rows * 2 < known:
+        raise RegisterShrunk(resource=resource, rows=rows, before=f"about {known}" if known else "some")
 
 
 def _told(error: duckdb.Error) -> str:
@@ -124,10 +148,23 @@ def _type_rows(engine: Any, register: str, facts: FactsConfig, raw: Any, table: 
         f" keyless OR {wrong} OR {required} AS rejected FROM (SELECT *, {typed} FROM cleaned)"
     )
     engine.unregister("cleaned")
-    # Rows of other kinds of subject are not this table's business: neither facts nor doubts.
     if facts.document:
+        # A row under another kind of document may still hold a citizen's number: whose, nobody can be sure.
+        _note_mislabelled(engine, register)
+        # Rows of other kinds of subject are not this table's business otherwise.
         known = ", ".join(f"'{domain}'" for domain in table.domains)
         engine.execute(f"DELETE FROM typed_{register} WHERE domain IS NOT NULL AND domain NOT IN ({known})")
+
+
+def _note_mislabelled(engine: Any, register: str) -> None:
+    """Make table `mislabelled_<register>`: citizens' keys that stand under another kind of document."""
+    others = engine.sql(
+        f"SELECT number FROM typed_{register} WHERE domain IS NOT NULL AND domain <> 'citizen' AND number IS NOT NULL"
+    ).to_arrow_table()
+    keys = _flat(identity.citizen_keys(others["number"])).drop_null()
+    engine.register("found", pa.table({"ki": keys}))
+    engine.execute(f"CREATE TABLE mislabelled_{register} AS SELECT DISTINCT ki FROM found")
+    engine.unregister("found")
 
 
 def _keys(facts: FactsConfig, raw: Any, table: FactTable) -> dict[str, Any]:
@@ -188,6 +225,8 @@ def _doubts(engine: Any, facts: FactsConfig, domain: Domain) -> Any:
         of_domain = f"FROM typed_{register} WHERE rejected AND domain = '{domain}'"
         known += [row[0] for row in engine.execute(f"SELECT {key} {of_domain} AND {key} IS NOT NULL").fetchall()]
         if domain is Domain.CITIZEN:
+            if facts.document:
+                known += [row[0] for row in engine.execute(f"SELECT ki FROM mislabelled_{register}").fetchall()]
             for (number,) in engine.execute(
                 f"SELECT number {of_domain} AND ki IS NULL AND number IS NOT NULL"
             ).fetchall():

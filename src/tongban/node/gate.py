@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from tongban.exchange import ask
 from tongban.exchange import grant as grants
 from tongban.exchange import ticket as tickets
 from tongban.exchange.directory import Directory
@@ -32,7 +33,7 @@ from tongban.kit.errors import Refused, TongbanError, Unavailable
 from tongban.kit.keys import SigningKey
 from tongban.node.body import BodyReader, Receive
 from tongban.node.config import NodeConfig
-from tongban.node.journal import Journal, Remembered
+from tongban.node.journal import Journal, Remembered, occasion_of
 from tongban.node.source import DirectorySource
 from tongban.tlog.log import Log
 
@@ -137,9 +138,9 @@ class Gate:
             return await self._refuse(envelope, admitted, now)
         known = await self._journal.known(envelope, now)
         if known is not None:
-            if known.intent != envelope.intent:
+            if (known.intent, known.occasion) != (envelope.intent, occasion_of(admitted.ticket)):
                 return await self._refuse(envelope, _CONFLICT, now)
-            return await self._repeat(envelope, known, now)
+            return await self._repeat(admitted, known, receive)
         with self._journal.begun(envelope) as settled:
             reserved = self._journal.reserve(admitted.grant, admitted.ticket, now)
             if isinstance(reserved, Refused):
@@ -245,6 +246,7 @@ class Gate:
         record = self._record(envelope, admitted.at, 200, digest)
         record["outcome"] = answered.outcome
         record["directory"] = admitted.directory.version
+        record["evaluated"] = admitted.ticket.at
         record.update(answered.about)
         stored = answered.body if answered.definitive else b""
         try:
@@ -255,11 +257,20 @@ class Gate:
             raise
         for act in answered.after:
             act(entry.index)
-        remembered = Remembered(envelope.intent, entry.index, int(admitted.now)) if answered.definitive else None
+        remembered = None
+        if answered.definitive:
+            occasion = occasion_of(admitted.ticket)
+            remembered = Remembered(envelope.intent, entry.index, int(admitted.now), occasion)
         return self._signed(envelope, 200, answered.body, digest, entry, admitted.now), remembered
 
-    async def _repeat(self, envelope: Envelope, known: Remembered, now: float) -> Reply:
-        """The stored body again, freshly signed, under an entry that names the first."""
+    async def _repeat(self, admitted: Admitted, known: Remembered, receive: Receive) -> Reply:
+        """The stored body again, freshly signed, under an entry that names the first.
+
+        Under whatever ticket it is asked for again, that ticket must name the subject too.
+        """
+        envelope, now = admitted.envelope, admitted.now
+        if refused := await self._uncovered(admitted, receive):
+            return await self._refuse(envelope, refused, now)
         body = self._journal.stored_answer(known)
         if body is None:
             return await self._refuse(envelope, Refused("exchange.answer_gone", "the stored answer is gone"), now)
@@ -268,6 +279,21 @@ class Gate:
         record["repeat_of"] = known.index
         entry = await self._log.append({"kind": "repeat", "n": 0}, record)
         return self._signed(envelope, 200, body, digest, entry, now)
+
+    async def _uncovered(self, admitted: Admitted, receive: Receive) -> Refused | None:
+        """Why the ticket does not cover a repeat. A batch's key column was compared already."""
+        envelope = admitted.envelope
+        if envelope.call == "match":
+            return None
+        body = await self._bodies.read(receive, self._config.limits.json_body)
+        if isinstance(body, Refused):
+            return body
+        if hashlib.sha256(body).digest() != envelope.content_digest:
+            return _MISMATCH
+        asked = ask.read_query(body) if envelope.call == "query" else ask.read_verify(body)
+        if isinstance(asked, Refused):
+            return asked
+        return tickets.subject_refusal(admitted.ticket, asked.subject.domain, asked.subject.key)
 
     async def _refuse(self, envelope: Envelope, refused: Refused, now: float) -> Reply:
         """Log and sign a refusal. Beyond the first of an hour a consumer's refusals are counted together."""

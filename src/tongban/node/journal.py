@@ -36,6 +36,12 @@ class Remembered(msgspec.Struct, frozen=True, gc=False):
     intent: str
     index: int
     at: int
+    occasion: str = ""  #: evaluation date, and for a batch its key column: `occasion_of` the ticket it was given under
+
+
+def occasion_of(ticket: Ticket) -> str:
+    """What a repeat must share with the first: another day or another key column is another question."""
+    return f"{ticket.at} {ticket.keys}" if isinstance(ticket, RoundTicket) else ticket.at
 
 
 class _Running:
@@ -142,7 +148,8 @@ class Journal:
             return
         if stored.sealed and at > now - ANSWER_SECONDS:
             key = (record["consumer"], record["grant"], record["idempotency"])
-            self._answers[key] = Remembered(record["intent"], stored.index, at)
+            occasion = " ".join((record.get("evaluated", ""), record.get("keys", ""))).strip()
+            self._answers[key] = Remembered(record["intent"], stored.index, at, occasion)
         if at > now - _LONGEST_WINDOW:
             persons = orjson.loads(stored.leaf)["n"]
             self._charges.setdefault(record["grant"], []).append((at, persons))

@@ -91,8 +91,11 @@ class MatchDesk:
             return _GONE
         if snapshot is None:
             return _NO_FACTS
+        facts = self._store.facts(snapshot, ticket.domain)
+        if facts is None:
+            return _WRONG_DOMAIN
         self._persons.pin(ticket.consumer, ticket.round, question.resource, snapshot.id)
-        return self._store.facts(snapshot, ticket.domain) or _WRONG_DOMAIN
+        return facts
 
     def _verdicts(self, question: Question, keys: Keys, facts: Facts, at: date, today: date) -> Any:
         import numpy as np

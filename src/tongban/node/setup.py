@@ -195,10 +195,13 @@ def _failed(where: str, error: TongbanError) -> Finding:
 # --- refresh --------------------------------------------------------------------------------------
 
 
-def refresh(config: NodeConfig, directory: Directory, day: date, only: str | None = None) -> Iterator[Snapshot]:
+def refresh(
+    config: NodeConfig, directory: Directory, day: date, only: str | None = None, *, fewer: bool = False
+) -> Iterator[Snapshot]:
     """Read the registers and publish new facts, resource by resource; calls go on meanwhile.
 
-    Raises RegisterUnavailable, RegisterChanged, FactsInvalid, NoTable; facts published before stay.
+    fewer: publish even what lost most of its rows, or is empty.
+    Raises RegisterUnavailable, RegisterChanged, RegisterShrunk, FactsInvalid, NoTable; facts published before stay.
     """
     from tongban.node import facts
 
@@ -208,7 +211,8 @@ def refresh(config: NodeConfig, directory: Directory, day: date, only: str | Non
         for resource in config.resources.values():
             if resource.facts is not None and only in (None, resource.id):
                 table = fact_table(directory, resource.id)
-                yield facts.build(resource.id, resource.facts, table, registers, day, store.place(resource.id))
+                place = store.place(resource.id)
+                yield facts.build(resource.id, resource.facts, table, registers, day, place, fewer)
     finally:
         for register in registers.values():
             register.close()
