@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.node.asking import Asker
+from tests.node.counter import counter  # noqa: F401  fixtures of the files that stand on it
+from tests.node.directories import cell, settled  # noqa: F401  fixtures of the files that stand on it
 from tests.node.place import CONSUMER, POLICE, PROVIDER, Place, lay_out
 from tests.node.running import Inside, NodeProcess, inside
 

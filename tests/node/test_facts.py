@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.full import count
+from tests.node.asking import numbers
 from tests.node.place import Place
 from tests.oracle import registers as oracle
 from tests.oracle.texts import Key, key, near
@@ -430,6 +431,21 @@ def test_a_register_that_lacks_a_column_publishes_nothing(tmp_path: Path) -> Non
     with pytest.raises(RegisterChanged, match="since"):
         facts.build("civil_affairs/ward", wards(), WARDS, short, DAY, tmp_path)  # type: ignore[arg-type]
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_register_that_lost_more_than_half_over_night_is_not_believed_until_its_owner_says_so(tmp_path: Path) -> None:
+    people = [{"id_number": f"{number}{citizen_check(str(number))}"} for number in numbers(4)]
+
+    def published(count: int, fewer: bool = False) -> int:
+        held = {"ward": Rows([GOOD | row for row in people[:count]], COLUMNS)}
+        snapshot = facts.build("civil_affairs/ward", wards(), WARDS, held, DAY, tmp_path, fewer)  # type: ignore[arg-type]
+        return snapshot.rows["citizen"]
+
+    assert published(4) == 4
+    for too_few in (1, 0):
+        with pytest.raises(facts.RegisterShrunk):
+            published(too_few)
+    assert [published(2), published(1), published(0, fewer=True)] == [2, 1, 0]
 
 
 def test_rejected_rows_are_kept_for_their_owner_only(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.rules.test_language import SCOPE, refused
 from tongban.rules.language import Scope
+from tongban.rules.reader import read
 from tongban.rules.vocabulary import VOCABULARY
 
 TOLD = [
@@ -169,6 +170,21 @@ TOLD = [
         "A rule has names, whole numbers, 'texts', {parameters} and the signs = <> < <= > >= + - * ( ) ,",
         6,
     ),
+    ("sure AND points BETWEEN SYMMETRIC 1 AND 2", "BETWEEN knows no such form", "Write x BETWEEN a AND b.", 9),
+    ("sure AND points BETWEEN {at} AND 1", "int cannot be compared with date", "Compare values of one type.", 9),
+    ("sure AND points BETWEEN 1 AND {at}", "int cannot be compared with date", "Compare values of one type.", 9),
+    ("sure AND {at} BETWEEN 1 AND {at}", "date cannot be compared with int", "Compare values of one type.", 22),
+    ("sure AND COALESCE(1, name) = 1", "its results are of different types", "Let all be of one type.", 9),
+    *(
+        (text, "IN needs a written list of at most 200 values", "Write x IN ('a', 'b') or x IN ({parameter}).", 9)
+        for text in ("sure AND points IN points", "sure AND points IN ()")
+    ),
+    (
+        "sure AND COALESCE(1, points, 0) = 1",
+        "COALESCE would turn silence about points into an answer",
+        "Say under missing_means what a missing points means, with the article; or leave it unknown.",
+        9,
+    ),
 ]
 
 
@@ -193,3 +209,7 @@ def test_where_there_are_no_names_to_choose_from_that_is_said(text, remedy):
 def test_more_words_than_a_rule_may_have_are_refused_at_the_first_too_many():
     error = refused("1 " * 1_001, SCOPE)
     assert (error.what, error.remedy, error.position) == ("more than 1000 words and signs", "Split the rule.", 2_000)
+
+
+def test_coalesce_takes_as_many_as_eight_and_only_the_last_may_be_silent():
+    assert read("COALESCE(1, 2, 3, 4, 5, 6, 7, points) = 1", SCOPE)
