@@ -3,7 +3,8 @@
 import pytest
 
 from tests.rules.test_language import SCOPE, refused
-from tongban.rules.language import Scope
+from tongban.rules import language
+from tongban.rules.language import Scope, scan
 from tongban.rules.reader import read
 from tongban.rules.vocabulary import VOCABULARY
 
@@ -213,3 +214,46 @@ def test_more_words_than_a_rule_may_have_are_refused_at_the_first_too_many():
 
 def test_coalesce_takes_as_many_as_eight_and_only_the_last_may_be_silent():
     assert read("COALESCE(1, 2, 3, 4, 5, 6, 7, points) = 1", SCOPE)
+
+
+def test_a_place_is_told_where_the_text_does_not_begin_with_it():
+    assert refused("  points").position == 2
+    assert refused("sure AND points" + " + 1" * 99 + " = 1").position == len("sure AND ")
+
+
+# Limits, on both sides of each
+
+
+def test_a_text_of_4096_bytes_is_read_and_one_more_is_too_long():
+    assert read("sure" + " " * 4_092, SCOPE)
+    assert "longer" in refused("sure" + " " * 4_093).what
+
+
+def test_a_thousand_words_and_signs_are_not_too_many():
+    assert len(scan("1 " * 1_000)) == 1_000
+
+
+def test_what_stands_side_by_side_is_not_nested():
+    assert read(" AND ".join(["(sure)"] * 30), SCOPE)
+    assert read(" AND ".join(["CASE WHEN sure THEN TRUE END"] * 30), SCOPE)
+    assert read(" and ".join(["case when sure then true end"] * 30), SCOPE)
+
+
+def test_a_hundred_steps_down_are_read_and_one_more_is_nested_too_deeply():
+    # The comparison is one step, each addition another, and the column at the bottom the last.
+    assert read("points" + " + 1" * 99 + " = 1", SCOPE)
+    assert refused("points" + " + 1" * 100 + " = 1").what == "nested too deeply"
+
+
+def test_the_greatest_whole_number_is_one():
+    assert read("points = 9223372036854775807", SCOPE)
+    assert read("points = -9223372036854775807", SCOPE)
+
+
+def test_a_parser_that_gives_up_is_a_refusal_without_a_place(monkeypatch):
+    def gives_up(*_: object, **__: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(language, "parse", gives_up)
+    error = refused("sure")
+    assert (error.what, error.position) == ("not an expression that can be read", 0)
