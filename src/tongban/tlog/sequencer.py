@@ -1,8 +1,9 @@
 """The one place where entries get their order: adaptive group commit over the entry files and the tree.
 
-Entries that wait together share one sync. It is waited for in the loop's own thread while the disk is quick, and always
-for an entry that waits alone: a hop to another thread and back costs more than such a sync. When the disk is slow a
-writer thread waits for it, and the loop goes on.
+An entry that waits alone is made durable at once. When several wait, the loop is asked again whether more are coming:
+what is asked of the disk, and of the processor's caches, is shared by all of them. The sync is waited for in the loop's
+own thread while the disk is quick (a hop to another thread and back costs more); when it is slow a writer thread waits,
+and the loop goes on.
 """
 
 import asyncio
@@ -24,6 +25,10 @@ _NEWEST = 1 / 8
 #: Batches that go to the writer thread before one more is tried in the loop's thread, which alone measures the disk:
 #: what the writer thread sees is the disk and the loop that it must wait for to be told.
 _TRIED_EVERY = 64
+
+#: More entries than this wait for no others, and no entry waits longer than so many seconds for them.
+_ENOUGH = 64
+_WAIT = 0.01
 
 
 class _Batch:
@@ -54,6 +59,8 @@ class Sequencer:
         self._writer: threading.Thread | None = None
         self._sync_seconds = 0.0  #: what a sync in the loop's thread took, averaged
         self._handed = 0  #: batches given to the writer thread since one was tried in the loop's
+        self._looked = 0  #: how many entries waited when the loop was last asked for more
+        self._until = 0.0  #: when those stop waiting for others, in the loop's time
 
     def submit(self, frame: bytes, leaf_hash: bytes) -> asyncio.Future[int]:
         """The entry's index, once it is durable. Whoever stops waiting may still find the entry in the log.
@@ -105,6 +112,9 @@ class Sequencer:
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """Send off what gathered while nothing was on its way."""
         waiting = len(self._gathered.frames)
+        if self._growing(waiting, loop):
+            loop.call_soon(self._turn, loop)
+            return
         if waiting > 1 and self._slow():
             self._hand_over(loop)
             return
@@ -112,6 +122,14 @@ class Sequencer:
             self._write_here()
         self._busy = False
         self._settle()
+
+    def _growing(self, waiting: int, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether the last turn of the loop brought more entries, so that the next may too."""
+        if waiting > 1 and self._looked == 0:
+            self._until = loop.time() + _WAIT
+        growing = max(1, self._looked) < waiting < _ENOUGH and loop.time() < self._until
+        self._looked = waiting if growing else 0
+        return growing
 
     def _landed(self, loop: asyncio.AbstractEventLoop) -> None:
         """The writer thread is free again."""
