@@ -27,7 +27,7 @@ from tests.world import (
     a_ticket,
     public,
 )
-from tongban.exchange import ticket
+from tongban.exchange import shape, ticket
 from tongban.exchange.envelope import LONGEST_TICKET
 from tongban.exchange.ticket import (
     CaseTicket,
@@ -290,6 +290,24 @@ def test_a_changed_letter_is_never_the_same_ticket(data):
     letter = data.draw(st.sampled_from("ABCXYZabcxyz0189-_").filter(lambda one: one != text[at]))
     found = read(text[:at] + letter + text[at + 1 :])
     assert isinstance(found, Refused) or signature_refusal(found, public(TICKET_KEY)) is not None
+
+
+_ODD = st.one_of(
+    st.none(), st.integers(), st.floats(), st.text(max_size=30), st.lists(st.text(max_size=25), max_size=3),
+    st.sampled_from([CASE + "\n", "A" * 22 + "\n", "A" * 22, "2014-02-30", "2014-06-09T04:00:00Z", "round", "ticket"]),
+)  # fmt: skip
+
+
+@given(st.data())
+def test_the_quick_look_at_a_ticket_finds_what_the_look_at_each_field_finds(data):
+    body = dict(a_case().statement.body)
+    for name in data.draw(st.lists(st.sampled_from([*body]), max_size=2)):
+        body[name] = data.draw(_ODD)
+    if data.draw(st.booleans()):
+        body["subjects"] = data.draw(st.permutations(["A" * 22, "B" * 22, "C" * 22, "D" * 21])).copy()[:3]
+    assert ticket._formed(body) == (shape.mismatch(body, ticket._CASE) is None)
+    del body[data.draw(st.sampled_from([*body]))]
+    assert not ticket._formed(body)
 
 
 @given(st.text(max_size=300))

@@ -65,7 +65,7 @@ class Directory:
 
     def refusal(self, now: float) -> Refused | None:
         """Say why nothing can be decided from this directory any more."""
-        if now >= min(self.head.expires_at, self.root.expires_at):
+        if now >= self.head.expires_at or now >= self.root.expires_at:
             return Refused("exchange.directory_expired", "this node's directory has expired")
         return None
 

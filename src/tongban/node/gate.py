@@ -309,30 +309,30 @@ class Gate:
         return self._signed(envelope, status, body, digest, entry, now)
 
     def _record(self, envelope: Envelope, at: str, status: int, digest: bytes) -> dict[str, Any]:
-        """What every entry about a call holds, whatever came of it."""
+        """What every entry about a call holds, whatever came of it; in the order in which it will be written."""
         return {
+            "answer_key": self._key.id,
             "at": at,
-            "consumer": envelope.consumer,
-            "provider": envelope.provider,
-            "node": envelope.node,
-            "resource": envelope.resource,
+            "base": envelope.base.decode(),
+            "body": digest.hex(),
             "call": envelope.call,
-            "grant": envelope.grant,
-            "purpose": envelope.purpose,
             "case": envelope.case,
-            "operator": envelope.operator,
-            "key": envelope.key_id,
-            "nonce": envelope.nonce,
+            "code": "",
+            "consumer": envelope.consumer,
             "created": envelope.created,
+            "grant": envelope.grant,
             "idempotency": envelope.idempotency,
             "intent": envelope.intent,
+            "key": envelope.key_id,
+            "node": envelope.node,
+            "nonce": envelope.nonce,
+            "operator": envelope.operator,
+            "provider": envelope.provider,
+            "purpose": envelope.purpose,
             "request": envelope.request_digest,
-            "base": envelope.base.decode(),
+            "resource": envelope.resource,
             "signature": b2a_base64(envelope.signature, newline=False).decode(),
             "status": status,
-            "code": "",
-            "body": digest.hex(),
-            "answer_key": self._key.id,
         }
 
     def _signed(self, envelope: Envelope, status: int, body: bytes, digest: bytes, entry: Any, now: float) -> Reply:

@@ -1,7 +1,6 @@
 """The desk for `query`: records of one person, granted fields only, masked where the owner says so."""
 
 import asyncio
-import contextlib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -151,8 +150,10 @@ class QueryDesk:
 
     async def _rows(self, query: PointQuery, register: str, key: str) -> Sequence[Sequence[Any]]:
         if query.quick:
-            with contextlib.suppress(RegisterBusy):
+            try:
                 return query.read(key)
+            except RegisterBusy:
+                pass  # a writer has it: wait for it in the register's own thread
         thread = self._threads.get(register)
         if thread is None:
             thread = self._threads[register] = ThreadPoolExecutor(1, f"register-{register}")

@@ -50,9 +50,10 @@ def _whole(cycle: RequestResponseCycle, piecemeal: Send) -> Send:
 
 def _written(cycle: RequestResponseCycle, begun: Any, message: Any) -> bytes | None:
     """The bytes of a whole answer on a connection that is kept; None for anything else."""
-    headers, body = begun["headers"], message.get("body", b"")
+    headers, body = begun.get("headers"), message.get("body", b"")
     if (
-        headers[-1] != (b"content-length", b"%d" % len(body))
+        not headers
+        or headers[-1] != (b"content-length", b"%d" % len(body))
         or message.get("more_body")
         or not cycle.keep_alive
         or cycle.disconnected
@@ -60,7 +61,7 @@ def _written(cycle: RequestResponseCycle, begun: Any, message: Any) -> bytes | N
         or cycle.scope["method"] == "HEAD"
     ):
         return None
-    lines = b"\r\n".join([b"%b: %b" % header for header in headers])
+    lines = b"\r\n".join(map(b": ".join, headers))
     # As many control characters as stand between the lines: none is inside one.
     if len(lines) - len(lines.translate(None, _CONTROLS)) != 2 * (len(headers) - 1):
         return None
