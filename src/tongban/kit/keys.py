@@ -40,7 +40,8 @@ class PublicKey:
     algorithm: str = "ed25519"
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
-        if len(signature) != 64:
+        """Whether `signature` is this key's over `message`; anything that is no signature is none."""
+        if len(signature) != 64 or len(self.public) != 32:
             return False
         try:
             crypto_sign_open(signature + message, self.public)
