@@ -43,6 +43,12 @@ class FullRun:
         return len(self.mutated) or self.repeat
 
 
+#: Tests that notice a change at the gate, in the rules' language, in what binds a rule, in a verdict.
+_AT_THE_GATE = tuple(f"tests/node/test_gate_{part}.py" for part in ("unit", "limits", "repeats"))
+_READING = ("tests/rules/test_language.py", "tests/rules/test_language_words.py")
+_BINDING = ("tests/rules/test_compile.py", "tests/rules/test_binding.py", "tests/rules/test_bounds.py")
+_EVALUATING = ("tests/rules/test_logic.py", "tests/rules/test_program.py", "tests/rules/test_vocabulary.py")
+
 #: The closed table of names.
 FULL_RUNS: dict[str, FullRun] = {
     "rules": FullRun("one text, two engines, the same byte", ("tests/rules/test_agreement.py",), repeat=4),
@@ -64,7 +70,16 @@ FULL_RUNS: dict[str, FullRun] = {
     ),
     "mutation": FullRun(
         "every small change of what decides about people is noticed by a test",
-        mutated=(Mutated("identity/identifiers", ("tests/identity",), survivors=6),),
+        mutated=(
+            Mutated("identity/identifiers", ("tests/identity",), survivors=6),
+            Mutated("exchange/grant", ("tests/exchange/test_grant.py",), survivors=0),
+            Mutated("node/gate", _AT_THE_GATE, survivors=1),
+            Mutated("rules/language", (*_READING, "tests/rules/test_compile.py"), survivors=1),
+            Mutated("rules/reader", (*_READING, "tests/rules/test_compile.py"), survivors=26),
+            Mutated("rules/compile", (*_BINDING, "tests/rules/test_rule.py"), survivors=9),
+            Mutated("rules/closures", (*_BINDING, *_EVALUATING), survivors=3),
+            Mutated("rules/lower", (*_BINDING, *_EVALUATING, "tests/rules/test_engine.py"), survivors=34),
+        ),
     ),
 }
 
