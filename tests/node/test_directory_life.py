@@ -10,11 +10,9 @@ from tests.exchange.city import (
     the_entries,
     without,
 )
-from tests.node.directories import (  # noqa: F401  fixtures
+from tests.node.directories import (
     GRANT,
-    Cell,
     Site,
-    _disk_full,
     a_dangling_link,
     a_folder,
     comes,
@@ -31,9 +29,7 @@ from tests.node.directories import (  # noqa: F401  fixtures
     not_following,
     of_another_root,
     over_the_network,
-    restarted,
     rolled_back,
-    served,
     unlogged,
     with_a_grant_slipped_in,
 )

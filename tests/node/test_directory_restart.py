@@ -1,4 +1,4 @@
-"""A node's directory through good days and bad: whatever the source offers, the last good one stays in force, ctd."""
+"""A node that starts again: what it kept, what it remembers, and what it no longer believes."""
 
 import asyncio
 import dataclasses
@@ -15,32 +15,11 @@ from tests.exchange.city import (
     without,
 )
 from tests.journeys.departments import PROVIDER, Departments, grant_id, running
-from tests.node.directories import (  # noqa: F401  fixtures
+from tests.node.directories import (
     GRANT,
-    Cell,
-    Site,
     _disk_full,
-    a_dangling_link,
-    a_folder,
-    comes,
-    deep,
-    empty,
-    expired,
-    forged,
-    forked,
-    future_dated,
     garbage,
-    gone,
-    half,
-    issued_earlier,
-    not_following,
-    of_another_root,
-    over_the_network,
     restarted,
-    rolled_back,
-    served,
-    unlogged,
-    with_a_grant_slipped_in,
 )
 from tests.world import CALLING_KEY, DAY, NOON, a_grant_statement
 from tongban.kit.clock import MovedClock, stamp
