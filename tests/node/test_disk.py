@@ -10,12 +10,13 @@ from tests.node.asking import Asker
 from tests.node.place import PROVIDER, Place
 from tests.node.running import Inside, NodeProcess, inside, spare, until, verified
 from tongban.node.spool import SpoolDamaged, SpoolFull
+from tongban.tlog import segment
 
 
 @contextmanager
 def full(node: NodeProcess) -> Iterator[None]:
-    """No file of the process may grow beyond what the log has by now."""
-    size = max(path.stat().st_size for path in (node.log / "entries").iterdir())
+    """The process may write no byte beyond what the log has by now, not even where room was made ahead."""
+    size = max(segment.read(path).good for path in (node.log / "entries").iterdir())
     before = resource.prlimit(node.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(node.pid, resource.RLIMIT_FSIZE, (size, before[1]))
     try:

@@ -9,6 +9,7 @@ from typing import Any
 from tests.world import ANSWERING_KEY, CALLING_KEY, CIVIL_AFFAIRS, NOON, TRANSPORT
 from tongban.kit.clock import MovedClock, stamp
 from tongban.kit.keys import SigningKey
+from tongban.tlog import segment
 from tongban.tlog.log import Draft, Log
 
 ORIGIN = f"{CIVIL_AFFAIRS}/civil-affairs"
@@ -68,10 +69,19 @@ def answered(log: Log, count: int) -> None:
 
 def killed(log: Log) -> None:
     """Leave the folder as a killed process leaves it: no last checkpoint, nothing flushed."""
-    log._storage.close()
+    storage = log._storage
+    for handle in (storage._tail, *storage._readers.values()):
+        if handle >= 0:
+            os.close(handle)
+    storage._tail, storage._readers = -1, {}
     os.close(log._lock)
     log._lock = -1
 
 
 def last_file(directory: Path) -> Path:
     return sorted((directory / "entries").iterdir())[-1]
+
+
+def end_of(directory: Path) -> int:
+    """Bytes of the last file's entries, without what was made ahead for the next."""
+    return segment.read(last_file(directory)).good

@@ -1,12 +1,13 @@
 """What an interrupted write leaves is cut; what no interrupted write leaves stops the start, and nothing is cut."""
 
+import errno
 import os
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tlog.cast import CALL, a_log, a_record, killed, last_file, reopened, small
+from tests.tlog.cast import CALL, a_log, a_record, end_of, killed, last_file, reopened, small
 from tongban.tlog.log import Draft
 from tongban.tlog.recovery import Torn
 from tongban.tlog.segment import FRAMES, Damaged
@@ -25,38 +26,65 @@ def stops(folder):
     for number in range(6):
         record = a_record(number) if number < 3 else {"nonce": number}
         log.append_many([Draft(CALL, record, b"answer")])
-        stops.append(last_file(folder).stat().st_size)
+        stops.append(end_of(folder))
         if number == 1:
             log.checkpoint()
     killed(log)
     return stops
 
 
-def test_a_log_cut_at_any_byte_of_its_last_three_entries_comes_back_with_the_whole_ones(folder, stops, monkeypatch):
+@pytest.mark.parametrize("ahead", [0, 5000])
+def test_a_log_cut_at_any_byte_of_its_last_three_entries_comes_back_with_the_whole_ones(
+    folder, stops, ahead, monkeypatch
+):
     # Hundreds of openings: the disk's part in them is tested elsewhere.
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setattr(os, "fdatasync", lambda handle: None)
     whole = last_file(folder).read_bytes()
     for cut in range(stops[2], stops[5]):
-        last_file(folder).write_bytes(whole[:cut])
+        last_file(folder).write_bytes(whole[:cut] + bytes(ahead))
         log = reopened(folder)
         good = max(stop for stop in stops if stop <= cut)
         assert log.tree.size == stops.index(good) + 1
-        assert log.torn == (None if cut == good else Torn(0, good, cut - good))
-        assert last_file(folder).read_bytes() == whole[:good]
+        assert log.torn == (None if cut == good else Torn(0, good, len(whole[good:cut].rstrip(b"\0"))))
+        assert last_file(folder).read_bytes() == whole[:good] + bytes(ahead if cut == good else 0)
         assert log.append_many([small(9)])[0].index == stops.index(good) + 1
         killed(log)
 
 
-@pytest.mark.parametrize("tail", [b"T", b"TBE1", b"TBE1\xff\xff\xff\xff\0\0\0\0", bytes(5000), b"TBE1" * 1000])
+@pytest.mark.parametrize("tail", [b"T", b"TBE1", b"TBE1\xff\xff\xff\xff\0\0\0\1", b"\0\0?", b"TBE1" * 1000])
 def test_rubbish_behind_the_last_entry_is_cut_and_said(folder, stops, tail):
-    whole = last_file(folder).read_bytes()
+    whole = last_file(folder).read_bytes()[: stops[-1]]
     last_file(folder).write_bytes(whole + tail)
     log = reopened(folder)
     assert (log.tree.size, log.torn) == (6, Torn(0, len(whole), len(tail)))
     log.close()
     assert last_file(folder).read_bytes() == whole
     assert reopened(folder).torn is None
+
+
+def test_zeros_behind_the_last_entry_are_room_for_the_next_and_no_fault(folder, stops):
+    assert last_file(folder).stat().st_size > stops[-1]  # a killed process leaves them
+    log = reopened(folder)
+    assert (log.tree.size, log.torn) == (6, None)
+    size = last_file(folder).stat().st_size
+    assert log.append_many([small(6)])[0].index == 6
+    assert last_file(folder).stat().st_size == size
+    log.close()
+    assert last_file(folder).stat().st_size == end_of(folder) > stops[-1]
+    assert reopened(folder).tree.size == 7
+
+
+def test_a_disk_without_room_to_make_ahead_still_takes_entries(folder, stops, monkeypatch):
+    log = reopened(folder)
+    monkeypatch.setattr(os, "posix_fallocate", _no_room)
+    os.truncate(last_file(folder), stops[-1])
+    assert [entry.index for entry in log.append_many([small(6), small(7)])] == [6, 7]
+    assert last_file(folder).stat().st_size == end_of(folder)
+
+
+def _no_room(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +113,7 @@ def test_a_flipped_bit_before_a_good_entry_stops_the_start(sound, data):
 def test_a_flipped_bit_in_the_last_entry_is_seen_by_the_checkpoint_that_covers_it(folder, stops):
     reopened(folder).close()  # which signs all six
     whole = bytearray(last_file(folder).read_bytes())
-    whole[-1] ^= 1
+    whole[stops[-1] - 1] ^= 1
     last_file(folder).write_bytes(whole)
     with pytest.raises(Exception, match="fewer than the 6") as raised:
         reopened(folder)
@@ -94,7 +122,7 @@ def test_a_flipped_bit_in_the_last_entry_is_seen_by_the_checkpoint_that_covers_i
 
 
 def test_an_entry_taken_out_of_the_middle_is_seen_by_the_checkpoint(folder, stops):
-    whole = last_file(folder).read_bytes()
+    whole = last_file(folder).read_bytes()[: stops[-1]]
     last_file(folder).write_bytes(whole[: stops[0]] + whole[stops[1] :])
     with pytest.raises(Exception, match="another root") as raised:
         reopened(folder)
@@ -111,7 +139,7 @@ def two_files(folder):
 
 def test_between_files_the_same_holds(folder, two_files):
     first, second = two_files
-    wholes = first.read_bytes(), second.read_bytes()
+    wholes = first.read_bytes(), second.read_bytes()[: end_of(folder)]
     contradictions = [
         (wholes[0][:-1], wholes[1]),  # the first file is torn, yet the second is good
         (wholes[0][: wholes[0].rindex(b"TBE1")], wholes[1]),  # or lacks an entry

@@ -36,7 +36,7 @@ class Segment:
 
     stops: "array[int]"  #: 0, then where each whole frame ends
     leaf_hashes: bytes  #: 32 bytes a frame
-    size: int  #: bytes of the file
+    size: int  #: bytes of the file, without the zeros made ahead of its entries
     mended: bool  #: after the first bad place a whole frame stands again: nothing that a torn write leaves behind
 
     @property
@@ -73,21 +73,25 @@ def read(path: Path, visit: Visit | None = None) -> Segment:
     """Walk through one file up to its first bad place."""
     stops, hashes, at = array("Q", (0,)), [], 0
     with mapped(path) as data:
-        size = len(data)
-        while framed := unframe(data, at, size):
+        while framed := unframe(data, at, len(data)):
             hashes.append(leaf_hash(framed.leaf))
             if visit:
                 visit(len(stops) - 1, framed)
             at = framed.stop
             stops.append(at)
-        return Segment(stops, b"".join(hashes), size, mended(data, at, size))
+    with open(path, "rb") as file:
+        # Not by the map: the room that stands here may be cut away while we look.
+        file.seek(at)
+        rest = file.read()
+    return Segment(stops, b"".join(hashes), at + len(rest.rstrip(b"\0")), mended(rest))
 
 
-def mended(data: Any, at: int, end: int) -> bool:
-    """Whether a whole frame stands anywhere after the bad place `at`."""
+def mended(rest: bytes) -> bool:
+    """Whether a whole frame stands anywhere behind the bad place that `rest` begins with."""
     # No part of a sound frame looks like one: leaf and record are JSON text, whose bytes read as a length are too
     # large, and what is sealed cannot be chosen by whoever asks.
-    while (at := data.find(MAGIC, at + 1)) >= 0:
-        if unframe(data, at, end):
+    at = 0
+    while (at := rest.find(MAGIC, at + 1)) >= 0:
+        if unframe(rest, at, len(rest)):
             return True
     return False

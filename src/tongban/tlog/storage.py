@@ -3,6 +3,7 @@
 One thread at a time appends; others may read what is durable.
 """
 
+import contextlib
 import errno
 import os
 from array import array
@@ -16,6 +17,8 @@ from tongban.tlog.segment import FRAMES, Damaged, entry_file, mapped
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _READERS = 16  #: entry files kept open for those who ask for single entries
+#: Bytes of zeros made ahead of the entries: a sync that need not also make the file longer waits a third less.
+_ROOM = 1024 * 1024
 
 
 class AppendFailed(Unavailable):
@@ -50,6 +53,7 @@ class Storage:
         self._directory = directory
         self._stops = stops
         self._tail = -1  #: handle of the last file, for the thread that appends
+        self._room = 0  #: bytes of the last file, those made ahead included
         self._readers: dict[int, int] = {}
         self._stopped = ""  #: why nothing more is written
 
@@ -124,9 +128,11 @@ class Storage:
         if number == len(self._stops):
             self._begin(number)
         elif self._tail < 0:
-            self._tail = os.open(entry_file(self._directory, number), os.O_RDWR)
+            self._open_tail(number)
         stops = self._stops[number]
         data, at = memoryview(b"".join(frames)), stops[-1]
+        if at + len(data) > self._room:
+            self._make_room(at + len(data))
         while data:
             written = os.pwrite(self._tail, data, at)
             data, at = data[written:], at + written
@@ -139,12 +145,26 @@ class Storage:
     def _begin(self, number: int) -> None:
         self._close_tail()
         path = entry_file(self._directory, number)
-        self._tail = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._tail, self._room = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), 0
         self._stops.append(array("Q", (0,)))
         sync_directory(path.parent)
 
+    def _open_tail(self, number: int) -> None:
+        self._tail = os.open(entry_file(self._directory, number), os.O_RDWR)
+        self._room = os.fstat(self._tail).st_size
+
+    def _make_room(self, wanted: int) -> None:
+        wanted += _ROOM
+        # The last of the disk is for entries: without room the file grows with each of them.
+        with contextlib.suppress(OSError):
+            os.posix_fallocate(self._tail, self._room, wanted - self._room)
+            self._room = wanted
+
     def _close_tail(self) -> None:
         if self._tail >= 0:
+            # Only what was made ahead is cut: a disk that does not do it takes nothing from anybody.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._tail, self._stops[-1][-1])
             os.close(self._tail)
             self._tail = -1
 
@@ -158,16 +178,18 @@ class Storage:
     def _take_back(self, count: int) -> None:
         """Bring files and offsets back to `count` entries; what cannot be brought back stops the log."""
         try:
-            self._close_tail()
             while len(self._stops) > -(-count // FRAMES):
+                self._close_tail()
                 self._stops.pop()
                 entry_file(self._directory, len(self._stops)).unlink(missing_ok=True)
                 sync_directory(self._directory / "entries")
             if self._stops:
                 stops = self._stops[-1]
                 del stops[count - FRAMES * (len(self._stops) - 1) + 1 :]
-                self._tail = os.open(entry_file(self._directory, len(self._stops) - 1), os.O_RDWR)
+                if self._tail < 0:
+                    self._open_tail(len(self._stops) - 1)
                 os.ftruncate(self._tail, stops[-1])
+                self._room = stops[-1]
                 os.fdatasync(self._tail)
         except OSError:
             self._stopped = "a failed write could not be taken back"
