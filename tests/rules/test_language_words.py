@@ -3,7 +3,8 @@
 import pytest
 
 from tests.rules.test_language import SCOPE, refused
-from tongban.rules import language
+from tongban.rules import expr, language
+from tongban.rules.facts import Type
 from tongban.rules.language import Scope, scan
 from tongban.rules.reader import read
 from tongban.rules.vocabulary import VOCABULARY
@@ -257,3 +258,8 @@ def test_a_parser_that_gives_up_is_a_refusal_without_a_place(monkeypatch):
     monkeypatch.setattr(language, "parse", gives_up)
     error = refused("sure")
     assert (error.what, error.position) == ("not an expression that can be read", 0)
+
+
+def test_a_minus_before_anything_but_a_number_takes_it_from_a_whole_zero():
+    (found,) = (part for part in expr.walk(read("-points = -5", SCOPE)) if isinstance(part, expr.Arithmetic))
+    assert (found.op, found.left) == ("-", expr.Literal(0, Type.INT))
