@@ -8,7 +8,11 @@ from hypothesis import HealthCheck, settings
 
 # A test machine has neighbours; a slow example is no wrong one. The seed comes from the command line.
 settings.register_profile(
-    "tongban", deadline=None, print_blob=True, derandomize=False, suppress_health_check=[HealthCheck.too_slow]
+    "tongban",
+    deadline=None,
+    print_blob=True,
+    derandomize=bool(os.environ.get("TONGBAN_SAME_CASES")),
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("tongban")
 

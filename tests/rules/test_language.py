@@ -46,6 +46,16 @@ def canonical(text: str, scope: Scope = SCOPE) -> str:
         ("valid_until BETWEEN {at} AND DATE '2014-06-08'", "valid_until BETWEEN {at} AND DATE '2014-06-08'"),
         ("name = 'it''s'", "name = 'it''s'"),
         ("CASE WHEN sure THEN TRUE END", "CASE WHEN sure THEN TRUE END"),
+        (
+            "CASE WHEN sure THEN points WHEN NOT sure THEN 2 END = 1",
+            "CASE WHEN sure THEN points WHEN NOT sure THEN 2 END = 1",
+        ),
+        (
+            "CASE WHEN sure THEN valid_until else {at} END < {at}",
+            "CASE WHEN sure THEN valid_until ELSE {at} END < {at}",
+        ),
+        ("points in (1,2)", "points IN (1, 2)"),
+        ("- ( - points) = +1", "0 - (0 - points) = 1"),
         ("year_of(\n  {at} ) = 2014", "year_of({at}) = 2014"),
         ("month_paid(paid, {at})", "month_paid(paid, {at})"),
         ("asked.name = name", "asked.name = name"),

@@ -203,13 +203,14 @@ also_copy = ["docs", "solutions", "src", "tests", "pyproject.toml", "conftest.py
 """
     )
     # Each call goes through two of mutmut's own: a test of deep nesting would fail before anything was changed.
-    (copy / "conftest.py").write_text("import sys\n\nsys.setrecursionlimit(5_000)\n", encoding="utf-8")
-    (copy / "pyproject.toml").write_text(settings, encoding="utf-8")
-    command = [sys.executable, "-m", "mutmut"]
-    done = subprocess.run(
-        [*command, "run", "--max-children", "2"], cwd=copy, capture_output=True, text=True, check=False
+    # And the random cases are the same for every change and every run: luck shall notice nothing.
+    (copy / "conftest.py").write_text(
+        'import os\nimport sys\n\nsys.setrecursionlimit(5_000)\nos.environ["TONGBAN_SAME_CASES"] = "1"\n',
+        encoding="utf-8",
     )
-    told = subprocess.run([*command, "results"], cwd=copy, capture_output=True, text=True, check=False).stdout
+    (copy / "pyproject.toml").write_text(settings, encoding="utf-8")
+    done = _mutmut(copy, "run", "--max-children", "2")
+    told = _mutmut(copy, "results").stdout
     counts = re.findall(r"(\d+)/(\d+)  ", done.stdout)
     survived = re.findall(r"^ +(\S+): (?:survived|no tests|suspicious|timeout|segfault)$", told, re.M)
     seconds = time.monotonic() - began
