@@ -130,7 +130,7 @@ STEPS: Final = (
         "A named official at the source answers within {days} working days; both answers are kept side by side.",
     ),
     Words(
-        "冻结之前改变结论的，当期生效；冻结之后改变的，按公布的办法补救，不再重摇。",
+        "封池之前改变结论的，当期生效；封池之后改变的，按公布的办法补救，不再重摇。",
         "A change before the freeze counts in this round; after it there is a published remedy, never a second draw.",
     ),
 )
