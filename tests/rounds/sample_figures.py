@@ -133,7 +133,7 @@ FIGURES = RoundFigures(
     rechecks_changed=6,
     remedies=(
         Words(
-            "复核改变了结论，但本期名单已经冻结：本期不再重摇。申请自下一期起有效，本期按一次未中签累计。",
+            "复核改变了结论，但本期已经封池：本期不再重摇。申请自下一期起有效，本期按一次未中签累计。",
             "The re-check changed the finding after the freeze: the application is valid from the next round on.",
         ),
     ),

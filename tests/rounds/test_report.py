@@ -96,7 +96,7 @@ def test_the_limit_of_the_rule_stands_beside_the_real_seconds():
 
 
 def test_the_page_says_that_a_finding_is_not_a_refusal_and_how_to_ask_again():
-    assert "“不符合”只是一项认定，还不是拒绝" in text()
+    assert "“不符合”只是核验结论，还不是拒绝" in text()
     assert "16 个工作日内答复" in text()
     assert "a finding, not a refusal" in text()
 

@@ -337,8 +337,8 @@ def _place(entry: dict[str, Any]) -> str:
 
 def _tables(figures: Any) -> list[Any]:
     rules = [[one.words.zh, one.department, one.met, one.not_met, one.unknown, one.not_asked] for one in figures.rules]
-    found = [["适格 eligible", figures.eligible], ["未通过 not eligible", figures.not_eligible]]
-    found.append(["需人工 needs a person", figures.needs_person])
+    found = [["符合条件 eligible", figures.eligible], ["不符合条件 not eligible", figures.not_eligible]]
+    found.append(["需人工核实 needs a person", figures.needs_person])
     return [
         (("rule", "department", "met", "not met", "unknown", "not asked"), rules),
         (("finding", "applications"), found),

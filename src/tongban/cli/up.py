@@ -92,7 +92,7 @@ async def _city(folder: Path, args: argparse.Namespace, began: float) -> int:
         _show(said, args.json)
         held_up = _held_up(said)
         if held_up:
-            console.note(f"本轮未完成 · the round is not done: {held_up}")
+            console.note(f"本期未完成 · the round is not done: {held_up}")
         if not args.once:
             console.note("城市在运行，按 Ctrl-C 停止 · the city runs; Ctrl-C stops it")
             await supervisor.watch()

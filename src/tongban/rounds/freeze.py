@@ -89,7 +89,9 @@ def _open_refusal(
         unasked |= known & (columns[question.rule] == NOT_ASKED) & ~asked.applications.settled()
     if unasked.any():
         return Refused(
-            "rounds.rechecks_unasked", f"{unasked.sum()} re-checks confirmed an identity; set the round back and ask on"
+            "rounds.rechecks_unasked",
+            f"{unasked.sum()} re-checks confirmed an identity and the further rules were not asked;"
+            " `./tongban round back --because TEXT`, then `round verify`, asks them",
         )
     return None
 

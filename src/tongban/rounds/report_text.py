@@ -16,7 +16,7 @@ PROVISIONAL: Final = "（暂定）"
 
 # --- Dates and facts ----------------------------------------------------------------------------
 
-AT: Final = Words("资格认定日", "evaluation date")
+AT: Final = Words("判定日", "evaluation date")
 RECEIVED: Final = Words("名单送达各部门", "list handed to departments")
 ANSWER_DUE: Final = Words("规定答复期限", "answers due by rule")
 RECHECK_DUE: Final = Words("规定复核期限", "re-checks due by rule")
@@ -39,10 +39,10 @@ ALL_MET: Final = Words("全部条件符合", "all rules met")
 POOLED: Final = Words("进入摇号池", "in the pool")
 WON: Final = Words("摇中", "winners")
 SHARE: Final = Words("{what} {count}，占申请的 {share}", "{what} {count}, {share} of the applications")
-ELIGIBLE: Final = Words("符合", "eligible")
-NOT_ELIGIBLE: Final = Words("认定不符合（可复核）", "found not eligible, open to re-check")
-NEEDS_PERSON: Final = Words("须由人工核实", "a person must look")
-NO_SINGLE_RULE: Final = Words("不由某一条规则得出的认定", "findings that no single rule gave")
+ELIGIBLE: Final = Words("符合条件", "eligible")
+NOT_ELIGIBLE: Final = Words("不符合条件（可复核）", "found not eligible, open to re-check")
+NEEDS_PERSON: Final = Words("需人工核实", "a person must look")
+NO_SINGLE_RULE: Final = Words("不由某一条规则得出的综合结论", "findings that no single rule gave")
 
 # --- Verdicts -----------------------------------------------------------------------------------
 
@@ -86,8 +86,8 @@ POOL: Final = Words(
     "{codes} draw codes with {balls} balls, for a quota of {quota}.",
 )
 POOL_ROOT: Final = Words("摇号池的根（种子产生之前已公布）", "root of the pool, published before the seed")
-FREEZE_DIGEST: Final = Words("冻结声明的摘要", "digest of the freeze statement")
-LOGGED: Final = Words("冻结声明在日志中的位置", "its place in the transparency log")
+FREEZE_DIGEST: Final = Words("封池声明的摘要", "digest of the freeze statement")
+LOGGED: Final = Words("封池声明在日志中的位置", "its place in the transparency log")
 SEED: Final = Words("种子", "seed")
 DRAW_DIGEST: Final = Words("draw.json 的摘要", "digest of draw.json")
 LADDER: Final = Words("阶梯中签：未中签次数越多，基数序号越多", "the more draws without success, the more balls")
@@ -112,7 +112,7 @@ HOW: Final = Words(
 
 RIGHTS: Final = Words("对结果有异议", "If you disagree")
 FINDING: Final = Words(
-    "核验得出的“不符合”只是一项认定，还不是拒绝；没有人仅凭规则被拒绝。通知会写明条款、部门和登记数据日期。",
+    "核验得出的“不符合”只是核验结论，还不是拒绝；没有人仅凭规则被拒绝。通知会写明条款、部门和登记数据日期。",
     "“Not met” is a finding, not a refusal; nobody is refused by a rule alone. The notice names the article, the "
     "department and the snapshot date.",
 )
@@ -130,7 +130,7 @@ STEPS: Final = (
         "A named official at the source answers within {days} working days; both answers are kept side by side.",
     ),
     Words(
-        "冻结之前改变结论的，当期生效；冻结之后改变的，按公布的办法补救，不再重摇。",
+        "封池之前改变结论的，当期生效；封池之后改变的，按公布的办法补救，不再重摇。",
         "A change before the freeze counts in this round; after it there is a published remedy, never a second draw.",
     ),
 )

@@ -15,7 +15,7 @@ from tongban.rules.vocabulary import VOCABULARY, VOCABULARY_VERSION
 _VERDICTS = {
     Verdict.MET.word: "符合 met",
     Verdict.NOT_MET.word: "不符合 not met",
-    Verdict.UNKNOWN.word: "无法判定，转人工 unknown, a person decides",
+    Verdict.UNKNOWN.word: "不确定，转人工 unknown, a person decides",
     Verdict.NOT_APPLICABLE.word: "不适用 not applicable",
 }
 _STATES = {
@@ -52,7 +52,7 @@ def _lines(compiled: CompiledRule) -> Iterator[str]:
     yield f"# {rule.title} {rule.title_en}"
     yield ""
     yield f"- 规则 rule: {rule.id}"
-    yield f"- 资源 resource: {rule.resource}"
+    yield f"- 信息资源 resource: {rule.resource}"
     yield f"- 依据 article: {rule.article.text}（{rule.article.source}）"
     yield f"- 生效 in force from: {rule.valid_from}" + (f"，至 until {rule.valid_until}" if rule.valid_until else "")
     yield f"- 询问对象 asked about: {rule.subject}" + (f"，仅当 only if `{rule.applies}`" if rule.applies else "")
@@ -66,7 +66,7 @@ def _lines(compiled: CompiledRule) -> Iterator[str]:
     yield from _facts(compiled)
     yield from _situations(compiled)
     yield ""
-    versions = f"词汇表 vocabulary {VOCABULARY_VERSION}，编译器 compiler {COMPILER_VERSION}"
+    versions = f"规则词汇 vocabulary {VOCABULARY_VERSION}，编译器 compiler {COMPILER_VERSION}"
     yield f"摘要 digest: `{compiled.digest}`（{versions}）"
 
 
@@ -103,7 +103,7 @@ def _functions(compiled: CompiledRule) -> list[str]:
 def _reasons(compiled: CompiledRule) -> Iterator[str]:
     rule = compiled.rule
     yield ""
-    yield "## 理由 Reasons"
+    yield "## 原因 Reasons"
     yield ""
     yield "| 号 no. | 代码 code | 文字 text | 何时 when |"
     yield "| --- | --- | --- | --- |"
@@ -126,7 +126,7 @@ def _when(compiled: CompiledRule, code: str) -> str:
     if rule.no_record.reason and rule.no_record.reason.code == code:
         return "无记录 no record"
     if rule.unknown_reason and rule.unknown_reason.code == code:
-        return "无法判定 unknown"
+        return "不确定 unknown"
     return "其余 otherwise"
 
 
@@ -151,7 +151,7 @@ def _situations(compiled: CompiledRule) -> Iterator[str]:
     yield ""
     yield "## 情形 Situations"
     yield ""
-    yield "| 情形 situation | 结论 verdict | 理由 reason |"
+    yield "| 情形 situation | 结论 verdict | 原因 reason |"
     yield "| --- | --- | --- |"
     for name, then, reason in situations.rows(compiled):
         yield f"| {_cell(name)} | {_cell(_VERDICTS.get(then, then))} | {_cell(reason)} |"
