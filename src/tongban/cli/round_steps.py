@@ -191,7 +191,8 @@ class Steps:
             )
         if isinstance(opened, Refused):
             return opened
-        return {"recheck": opened.id, "rule": opened.rule, "official": official, "due": opened.due.isoformat()}
+        said = {"recheck": opened.id, "rule": opened.rule, "official": official, "due": opened.due.isoformat()}
+        return {**said, "received_on": opened.received_on.isoformat(), "again": opened.again}
 
     def answer_recheck(
         self,
@@ -227,7 +228,9 @@ class Steps:
             )
         if isinstance(recheck, Refused):
             return recheck
-        return {"recheck": recheck.id, "changed": recheck.changed, "in_time": recheck.in_time, "remedy": recheck.remedy}
+        said = {"recheck": recheck.id, "changed": recheck.changed, "in_time": recheck.in_time, "remedy": recheck.remedy}
+        day = recheck.answered_on.isoformat() if recheck.answered_on else ""
+        return {**said, "answered_on": day, "again": recheck.again}
 
     def back(self, id: str | None, because: str, today: date) -> Said:
         """To before the findings: `verify` then asks what re-checks have opened, and nothing that was answered."""
