@@ -124,8 +124,9 @@ class _Verbs:
         a = self.args
         who = (a.application, a.document, a.rule, a.official)
         if a.answer:
-            return self.steps.answer_recheck(a.round, *who, a.answer, a.reason, a.explained, date.today())
-        return self.steps.open_recheck(a.round, *who, a.because, date.today())
+            answer = (a.answer, a.reason, a.explained)
+            return asyncio.run(self.steps.answer_recheck(a.round, *who, *answer, date.today()))
+        return asyncio.run(self.steps.open_recheck(a.round, *who, a.because, date.today()))
 
     def back(self) -> Any:
         return self.steps.back(self.args.round, self.args.because, date.today())

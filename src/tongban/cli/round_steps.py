@@ -22,7 +22,16 @@ from tongban.rounds.folder import RoundFolder, Stage
 from tongban.rounds.lookup import ResultBook
 from tongban.rounds.policy import read_policy
 from tongban.rounds.questions import Question
-from tongban.rounds.recheck import Found, Official, answer_recheck, open_recheck, recheck_id
+from tongban.rounds.recheck import (
+    Found,
+    Official,
+    Prepared,
+    Recheck,
+    keep,
+    prepare_answer,
+    prepare_opening,
+    recheck_id,
+)
 from tongban.rounds.report import report
 from tongban.rounds.results import counts, read_results
 from tongban.rounds.round import Round, log_body, new_round, open_folder, read_round
@@ -64,7 +73,9 @@ class Steps:
         )
         listed = read_raw(self.city.foundation.registers / "transport" / "applications.parquet", policy)
         folder = open_folder(self.city.rounds / named, round, listed.to_bytes())
-        entry = await self._kept_entry(folder, "receipts/opened.json", log_body(named, "opened", round.digest()))
+        entry = await self._kept_entry(
+            folder, "receipts/opened.json", {**log_body(named, "opened", round.digest()), "at": round.at.isoformat()}
+        )
         return {
             "round": named,
             "at": round.at.isoformat(),
@@ -160,7 +171,7 @@ class Steps:
 
     # --- re-checks ------------------------------------------------------------------------------------
 
-    def open_recheck(
+    async def open_recheck(
         self, id: str | None, application: str, document: str, rule: str, official: str, because: str, today: date
     ) -> Said | Refused:
         folder = self.city.round(id)
@@ -177,7 +188,7 @@ class Steps:
             heard = steps.read_heard(folder)[question.rule]
             snapshot = heard.snapshots[0] if heard.snapshots else ("", read_round(folder).at.isoformat())
             first = Found(int(steps.read_verdicts(folder)[question.rule][row]), *snapshot)
-            opened = open_recheck(
+            prepared = prepare_opening(
                 folder,
                 read_round(folder),
                 application=application,
@@ -188,13 +199,22 @@ class Steps:
                 source=question.department,
                 received_on=today,
                 days=shipped_calendar(),
+                vouched_by=self.operator,
             )
+            opened = await self._vouched(folder, prepared)
         if isinstance(opened, Refused):
             return opened
         said = {"recheck": opened.id, "rule": opened.rule, "official": official, "due": opened.due.isoformat()}
         return {**said, "received_on": opened.received_on.isoformat(), "again": opened.again}
 
-    def answer_recheck(
+    async def _vouched(self, folder: RoundFolder, prepared: Prepared | Recheck | Refused) -> Recheck | Refused:
+        """Keep it once the log says who named this official: there is no register of officials to ask."""
+        if not isinstance(prepared, Prepared):
+            return prepared
+        body = log_body(folder.name, prepared.stage, prepared.digest())
+        return keep(folder, prepared, await self._entry(body))
+
+    async def answer_recheck(
         self,
         id: str | None,
         application: str,
@@ -217,7 +237,7 @@ class Steps:
                 return Refused("rounds.no_such_rule", f"the round asks no rule {rule}")
             numbers = {one.code: one.number for one in question.reasons}
             byte = pack(WORDS[answer], numbers.get(reason, 0))
-            recheck = answer_recheck(
+            prepared = prepare_answer(
                 folder,
                 round,
                 recheck_id(round.id, application, question.rule),
@@ -225,7 +245,9 @@ class Steps:
                 by=Official(official, question.department),
                 explained=explained,
                 answered_on=today,
+                vouched_by=self.operator,
             )
+            recheck = await self._vouched(folder, prepared)
         if isinstance(recheck, Refused):
             return recheck
         said = {"recheck": recheck.id, "changed": recheck.changed, "in_time": recheck.in_time, "remedy": recheck.remedy}
