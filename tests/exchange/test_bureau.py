@@ -9,7 +9,7 @@ import pytest
 from tests.exchange.city import BUREAU, a_key_entry
 from tests.world import CIVIL_AFFAIRS, DAY, NOON, a_grant_statement, a_key
 from tongban.exchange import bureau as bureaus
-from tongban.exchange.bureau import Bureau, BureauExists, BureauInvalid, Office
+from tongban.exchange.bureau import Bureau, BureauExists, BureauInvalid, GrantWithdrawn, Office
 from tongban.exchange.directory import Directory, adopt
 from tongban.exchange.listing import EntryInvalid, compose
 from tongban.kit import statement
@@ -125,6 +125,43 @@ def test_a_grant_is_in_the_log_when_it_is_first_published_and_when_it_is_withdra
         {"grant": "", "digest": digest, "signed_by": []},
     ]
     assert versions_in(bureau, clock) == [1, 2, 3]
+
+
+def test_a_withdrawn_grant_is_not_listed_again_under_its_id(bureau, office, clock):
+    *others, grant = a_grant(bureau, office)
+    bureau.put(*others, grant)
+    bureau.publish()
+    bureau.remove("grant", "G" * 22)
+    bureau.publish()
+    anew = bureau.countersign(office.approve({**grant.body, "fields": ["status"]}))
+    for again in (grant, anew):
+        with pytest.raises(GrantWithdrawn) as raised:
+            bureau.put(again)
+        assert raised.value.code == "exchange.grant_listed_again"
+        assert bureau.listed("grant", "G" * 22) is None
+    bureau.put(a_grant(bureau, office, "H" * 22)[-1])
+    assert bureau.publish().version == 3
+
+
+def test_a_grant_that_is_listed_may_be_signed_anew_under_its_id(bureau, office, clock):
+    *others, grant = a_grant(bureau, office)
+    bureau.put(*others, grant)
+    bureau.publish()
+    bureau.put(bureau.countersign(office.approve({**grant.body, "fields": ["status"]})))
+    assert bureau.publish().version == 2
+
+
+def test_a_withdrawn_grant_that_was_copied_back_is_not_published(bureau, office, clock):
+    bureau.put(*a_grant(bureau, office))
+    bureau.publish()
+    bureau.remove("grant", "G" * 22)
+    bureau.publish()
+    before = bureau.public.read_bytes()
+    (copy,) = (bureau.folder / "struck").iterdir()
+    (bureau.folder / "entries" / copy.name).write_bytes(copy.read_bytes())
+    with pytest.raises(GrantWithdrawn):
+        bureau.publish()
+    assert bureau.public.read_bytes() == before
 
 
 def test_nothing_is_published_with_an_entry_that_would_have_no_effect(bureau, office, clock):

@@ -1,6 +1,7 @@
 """The round of 2014 in a hamlet, as a person takes it: eight departments' nodes in processes of their own, one round
 from the registers to the published draw, then the stories that do not go as planned, each in a round of its own."""
 
+import asyncio
 import base64
 import re
 import shutil
@@ -28,6 +29,7 @@ from tests.journeys.town import (
 from tests.oracle import draw as oracle_draw
 from tests.oracle.car_lottery import compare
 from tongban.cli import log_read
+from tongban.kit import canonical
 from tongban.kit.errors import Refused
 from tongban.rounds.folder import OutOfOrder
 from tongban.tlog.persons import persons_root
@@ -183,7 +185,7 @@ def test_a_department_s_log_holds_nothing_but_the_batches_it_was_asked_for(town)
     until(town.persons_committed, "the persons of every batch are committed")
     for node in town.nodes:
         kinds = {log_read.leaf_of(one)["kind"] for one in town.entries(node)}
-        assert kinds == ({"request", "answer", "round"} if node == "transport" else {"batch", "batch-persons"})
+        assert kinds == ({"request", "answer", "round", "act"} if node == "transport" else {"batch", "batch-persons"})
 
 
 # Again
@@ -286,13 +288,15 @@ def recheck(town, desk, listed):
     for name, application in (("in_time", owners[0]), ("late", owners[1])):
         who = (application, documents(listed)[application], "no_vehicle", "PS-0012")
         story[name] = who
-        story[f"{name}_opened"] = desk.steps.open_recheck("recheck", *who, "车辆已于三月过户", date.today())
+        story[f"{name}_opened"] = asyncio.run(
+            desk.steps.open_recheck("recheck", *who, "车辆已于三月过户", date.today())
+        )
     answer = ("met", "", "已过户，车管所档案已更正", date.today())
-    story["in_time_answered"] = desk.steps.answer_recheck("recheck", *story["in_time"], *answer)
+    story["in_time_answered"] = asyncio.run(desk.steps.answer_recheck("recheck", *story["in_time"], *answer))
     story["looked"] = desk.steps.look("recheck", *story["in_time"][:2])
     story["refused"] = desk.freeze("recheck")
     story["frozen"] = desk.freeze("recheck", leave_open=True)
-    story["late_answered"] = desk.steps.answer_recheck("recheck", *story["late"], *answer)
+    story["late_answered"] = asyncio.run(desk.steps.answer_recheck("recheck", *story["late"], *answer))
     story["again"] = desk.freeze("recheck")
     story["drawn"] = desk.draw("recheck")
     return story
@@ -306,6 +310,14 @@ def test_a_re_check_names_its_official_and_keeps_the_first_answer(town, recheck)
     first, second = (orjson.loads((place / f"{opened['recheck']}.{name}.json").read_bytes()) for name in FILES)
     assert (first["staff"], first["department"], first["first"]["byte"] >> 6) == ("PS-0012", "public-security", 0)
     assert (second["staff"], second["department"], second["second"]["byte"] >> 6) == ("PS-0012", "public-security", 1)
+    # Who named this official, and whose answer this is said to be, stands in the log before it took effect.
+    kept = town.entries("transport")
+    for event in (first, second):
+        act = log_read.record_of(kept[event["log"]["entry"]])
+        assert (act["operator"], act["digest"]) == (
+            OPERATOR,
+            canonical.digest({name: part for name, part in event.items() if name != "log"}),
+        )
     # What was found first, and what departments answered, stands as it was.
     now = contents(recheck["folder"].path)
     assert {name: now[name] for name in recheck["before"]} == recheck["before"]
@@ -326,6 +338,17 @@ def test_a_re_check_answered_before_the_freeze_changes_the_decision_and_the_pool
     assert recheck["late"][0] not in codes
 
 
+def test_every_stage_in_the_open_has_an_act_before_it_that_names_an_operator(town, recheck):
+    acts = set()
+    for one in town.entries("transport"):
+        leaf, record = log_read.leaf_of(one), log_read.record_of(one)
+        if leaf["kind"] == "act":
+            acts.add((record["round"], record["stage"], record["digest"], record["operator"]))
+        if leaf["kind"] == "round":
+            body = leaf["body"]
+            assert (body["round"], body["stage"], body["digest"], OPERATOR) in acts
+
+
 def test_an_open_re_check_holds_the_freeze_until_somebody_leaves_it_open(recheck):
     assert isinstance(recheck["refused"], Refused)
     assert recheck["refused"].code == "rounds.rechecks_open"
@@ -341,6 +364,22 @@ def test_a_re_check_answered_after_the_freeze_earns_the_remedy_and_no_second_dra
     assert town.found("recheck", "frozen")[recheck["late"][0]].status == "not_eligible"
 
 
+def test_what_no_rule_could_decide_an_official_decides_and_the_log_says_who_recorded_it(town, desk):
+    folder = desk.decided("settled")
+    found = town.found("settled")
+    somebody = sorted(code for code, one in found.items() if one.reason == "conflicting_applications")[0]
+    decision = ("settled", somebody, "eligible", "T-0003", "经核对原件，本人申请", date.today())
+    said = asyncio.run(desk.steps.settle(*decision))
+    assert (said["found"], said["decided"], said["in_time"]) == ("conflicting_applications", "eligible", True)
+    kept = orjson.loads((folder.path / "settled" / f"{said['settled']}.json").read_bytes())
+    act = log_read.record_of(town.entries("transport")[kept["log"]["entry"]])
+    assert (act["operator"], act["stage"], act["round"]) == (OPERATOR, "settled", "settled")
+    assert asyncio.run(desk.steps.settle(*decision))["again"]
+    desk.freeze("settled")
+    assert town.found("settled", "frozen")[somebody].status == "eligible"
+    assert somebody in pq.read_table(folder.path / "frozen" / "codes.parquet")["application"].to_pylist()
+
+
 def test_whoever_a_re_check_confirms_is_asked_about_after_all_and_nobody_else_again(town, desk, listed):
     desk.decided("confirmed")
     truth = pq.read_table(town.folder / "truth" / "truth.parquet").to_pylist()
@@ -348,8 +387,9 @@ def test_whoever_a_re_check_confirms_is_asked_about_after_all_and_nobody_else_ag
     first = town.found("confirmed")
     somebody = sorted(code for code in eligible if first[code].reason == "identity_not_confirmed")[0]
     who = (somebody, documents(listed)[somebody], "identity", "PS-0012")
-    desk.steps.open_recheck("confirmed", *who, "姓名中有生僻字", date.today())
-    answered = desk.steps.answer_recheck("confirmed", *who, "met", "", "核对户口簿原件", date.today())
+    asyncio.run(desk.steps.open_recheck("confirmed", *who, "姓名中有生僻字", date.today()))
+    said = desk.steps.answer_recheck("confirmed", *who, "met", "", "核对户口簿原件", date.today())
+    answered = asyncio.run(said)
     assert (answered["in_time"], answered["changed"]) == (True, True)
     refused = desk.freeze("confirmed")
     assert isinstance(refused, Refused)

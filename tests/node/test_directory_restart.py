@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import shutil
 
 import pytest
 
@@ -218,6 +219,8 @@ def test_the_health_page_says_what_was_refused_and_how_many_entries_have_no_effe
             departments.withdraw("withdrawn")
             departments.publish()
             await nodes.pull()
+            # A bureau that has forgotten, or whose key was stolen.
+            shutil.rmtree(departments.bureau.folder / "struck")
             departments.bureau.put(departments.grant("withdrawn", DAY))
             departments.publish()
             await nodes.pull()

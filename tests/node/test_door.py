@@ -126,9 +126,56 @@ def test_one_ticket_serves_all_the_calls_of_a_case(consumer: NodeProcess) -> Non
 
 def test_a_stage_of_a_round_stands_in_the_open(consumer: NodeProcess) -> None:
     stage = {"round": "2014-06", "stage": "opened", "digest": "0" * 64}
-    told = knock(consumer, "/round", stage, **HEADERS).said
-    assert leaf_of(entries(consumer.log)[told["entry"]])["body"] == stage
+    told = knock(consumer, "/round", {**stage, "at": AT}, **HEADERS).said
+    kept = entries(consumer.log)
+    assert leaf_of(kept[told["entry"]])["body"] == stage
+    act = kept[told["entry"] - 1]
+    assert (leaf_of(act)["kind"], leaf_of(act)["n"]) == ("act", 0)
+    said = {name: text for name, text in record_of(act).items() if name not in ("at", "system")}
+    assert said == {**stage, "operator": "T-0417", "evaluated": AT}
     assert knock(consumer, "/round", {**stage, "stage": "guessed"}, **HEADERS).code == "node.bad_request"
+
+
+def test_an_act_about_one_application_is_in_the_records_and_not_in_the_open(consumer: NodeProcess) -> None:
+    act = {"round": "2014-06", "stage": "recheck-opened", "digest": "1" * 64}
+    told = knock(consumer, "/round", act, **HEADERS).said
+    kept = entries(consumer.log)[told["entry"]]
+    assert set(leaf_of(kept)) == {"kind", "n", "record", "v"}
+    assert (record_of(kept)["operator"], record_of(kept)["digest"]) == ("T-0417", "1" * 64)
+    assert leaf_hash(kept.leaf).hex() == told["leaf"]
+
+
+def test_a_round_has_one_evaluation_date(consumer: NodeProcess) -> None:
+    opened = {"round": "one-date", "stage": "opened", "digest": "0" * 64, "at": AT}
+    assert knock(consumer, "/round", opened, **HEADERS).status == 200
+    assert knock(consumer, "/round", opened, **HEADERS).status == 200
+    size = len(entries(consumer.log))
+    assert knock(consumer, "/round", {**opened, "at": "2014-06-10"}, **HEADERS).code == "node.second_date"
+    assert knock(consumer, "/round", {**opened, "at": "soon"}, **HEADERS).code == "node.bad_request"
+    assert asked_on(consumer, "one-date", "2014-06-10").code == "node.second_date"
+    assert len(entries(consumer.log)) == size
+    assert asked_on(consumer, "one-date", AT).status == 200
+
+
+def test_a_question_binds_its_round_to_its_date_too(consumer: NodeProcess) -> None:
+    assert asked_on(consumer, "asked-first", AT).status == 200
+    assert asked_on(consumer, "asked-first", "2014-06-10").code == "node.second_date"
+    assert asked_on(consumer, "asked-second", "2014-06-10").status == 200
+
+
+def asked_on(node: NodeProcess, round: str, at: str) -> Got:
+    body = bulk.write_keys(pa.table({"k": a_column([APPLICANT]), "since": pa.nulls(1, pa.int64())}))
+    headers = {"tongban-round": round, "tongban-part": "0", "tongban-domain": "citizen", "tongban-at": at}
+    return asked(node, "batch", body, "match", **headers)
+
+
+def test_the_date_is_remembered_from_the_log(place: Place) -> None:
+    opened = {"round": "kept", "stage": "opened", "digest": "0" * 64, "at": AT}
+    who = (f"uid:{os.getuid()}", 0)
+    for at, code in ((AT, ""), ("2014-06-10", "node.second_date"), (AT, "")):
+        with inside(place, "twin-dates", CONSUMER) as found:
+            got = at_door(found, "/round", who, orjson.dumps({**opened, "at": at}), **HEADERS)
+            assert got.code == code
 
 
 def test_another_uid_s_knock_is_a_stranger_s(place: Place) -> None:
@@ -165,6 +212,7 @@ name = "window"
 token_sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"
 grants = ["*"]
 operators = ["*"]
+rounds = true
 """
     toml = place.node(CONSUMER) / "node.toml"
     text = toml.read_text()
@@ -231,6 +279,14 @@ def test_a_system_acts_for_its_own_staff_only(desk: Inside) -> None:
     assert got.code == "node.foreign_operator"
 
 
+def test_a_system_that_does_not_hold_rounds_writes_nothing_of_them(desk: Inside) -> None:
+    stage = orjson.dumps({"round": "2014-06", "stage": "frozen", "digest": "0" * 64})
+    size = desk.node.log.tree.size
+    assert at_door(desk, "/round", body=stage, **HEADERS).code == "node.rounds_not_held"
+    assert desk.node.log.tree.size == size
+    assert at_door(desk, "/round", WINDOW, stage, **HEADERS, **BEARER).status == 200
+
+
 @pytest.mark.parametrize(
     ("grant", "call"),
     [
@@ -273,7 +329,6 @@ def test_a_system_is_told_of_its_own_grants_only(desk: Inside) -> None:
         ("/ticket", b'{"subjects":[1]}', {}, "identity.not_a_subject"),
         ("/ticket", b'{"subjects":[],"purpose":"p","case":"c"}', {}, "node.bad_request"),
         ("/ticket", b"[]", {}, "node.bad_request"),
-        ("/round", b"[]", {}, "node.bad_request"),
         ("/elsewhere", b"{}", {}, "node.bad_request"),
     ],
 )

@@ -125,6 +125,7 @@ def test_a_recheck_can_be_opened_after_the_freeze_too(folder):
         ({"said": "x" * 2_001}, "rounds.recheck_reason"),
         ({"first": Found(MET, "s", "2014-06-08")}, "rounds.recheck_nothing"),
         ({"official": Official("H-1", "human-resources")}, "rounds.recheck_wrong_department"),
+        ({"official": Official(" ", "public-security")}, "rounds.official_missing"),
     ],
 )
 def test_a_recheck_that_does_not_hold_is_not_opened(folder, change, code_):
@@ -136,6 +137,7 @@ def test_a_recheck_that_does_not_hold_is_not_opened(folder, change, code_):
     ("change", "code_"),
     [
         ({"by": Official("H-1", "human-resources")}, "rounds.recheck_wrong_department"),
+        ({"by": Official("", "public-security")}, "rounds.official_missing"),
         ({"second": Found(3 << 6, "s", "2014-06-08")}, "rounds.recheck_answer"),
     ],
 )
@@ -161,6 +163,36 @@ def test_an_answer_is_not_replaced_by_another(folder):
     answer_one(folder, id)
     with pytest.raises(Contradicted):
         answer_one(folder, id, second=FIRST)
+
+
+def test_opened_again_on_a_later_day_the_first_day_stands(folder):
+    first = open_one(folder)
+    second = open_one(folder, received_on=date(2014, 6, 20))
+    assert (second.received_on, second.due) == (first.received_on, first.due) == (date(2014, 6, 10), date(2014, 7, 2))
+    assert (first.again, second.again) == (False, True)
+
+
+def test_opened_again_after_it_was_answered_and_asked_on_it_is_still_the_same(folder):
+    answer_one(folder, open_one(folder).id)
+    again = open_one(folder, received_on=date(2014, 6, 20), first=SECOND)
+    assert (again.first, again.second, again.again) == (FIRST, SECOND, True)
+
+
+def test_answered_again_on_a_later_day_the_first_day_stands(folder):
+    id = open_one(folder).id
+    answer_one(folder, id)
+    later = Found(SECOND.byte, SECOND.snapshot, "2014-06-20")
+    again = answer_one(folder, id, second=later, answered_on=date(2014, 6, 20))
+    assert (again.answered_on, again.second, again.again) == (date(2014, 6, 12), SECOND, True)
+
+
+@pytest.mark.parametrize("change", [{"explained": "另有原因"}, {"by": Official("P-2042", "public-security")}])
+def test_another_answer_on_a_later_day_is_not_taken_for_the_first(folder, change):
+    id = open_one(folder).id
+    answer_one(folder, id)
+    with pytest.raises(Contradicted):
+        answer_one(folder, id, answered_on=date(2014, 6, 20), **change)
+    assert recheck.read_recheck(folder, id).explained == "已补录"
 
 
 def test_a_recheck_that_was_never_opened_is_not_answered(folder):

@@ -4,7 +4,7 @@ import pytest
 
 from tests.rounds.world import AT, a_line, a_round, opened, the_policy
 from tongban.rounds.folder import Contradicted, Stage
-from tongban.rounds.round import NotARound, log_body, read_round, read_secret, round_from_json, salted
+from tongban.rounds.round import NotARound, SecondDate, log_body, read_round, read_secret, round_from_json, salted
 
 
 def test_departments_have_eight_working_days_and_a_recheck_has_sixteen():
@@ -77,3 +77,21 @@ def test_a_salted_digest_depends_on_secret_subject_and_digest():
 
 def test_the_evaluation_date_stands_in_the_round():
     assert a_round().at == AT
+
+
+def test_a_round_that_was_opened_is_not_opened_for_a_second_date(tmp_path):
+    opened(tmp_path / "r", [a_line(1)])
+    before = (tmp_path / "r" / "round.json").read_bytes()
+    with pytest.raises(SecondDate) as raised:
+        opened(tmp_path / "r", [a_line(1)], at=date(2014, 6, 7))
+    assert (raised.value.code, (tmp_path / "r" / "round.json").read_bytes()) == ("rounds.second_date", before)
+
+
+def test_the_same_list_under_another_name_is_not_asked_about_for_a_second_date(tmp_path):
+    opened(tmp_path / "r", [a_line(1)])
+    opened(tmp_path / "exercise", [a_line(1)], id="exercise")
+    with pytest.raises(SecondDate):
+        opened(tmp_path / "s", [a_line(1)], id="s", at=date(2014, 6, 7))
+    assert not (tmp_path / "s" / "round.json").exists()
+    # Another list is another round.
+    opened(tmp_path / "t", [a_line(2)], id="t", at=date(2014, 6, 7))

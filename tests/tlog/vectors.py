@@ -24,6 +24,10 @@ SEED = hashlib.sha256(b"tongban/vector").digest()
 ORIGIN = "11990100TB000001XB/civil-affairs"
 RECORD = {"status": 200, "at": "2014-06-09T04:00:00Z", "purpose": "小客车指标摇号", "fields": ["status"]}
 KEYS = hashlib.sha256(b"key column").hexdigest()
+ACT = {
+    "at": "2014-06-09T04:00:00Z", "operator": "T-0001", "system": "department systems", "round": "2014-06",
+    "stage": "opened", "digest": KEYS, "evaluated": "2014-06-08",
+}  # fmt: skip
 PERSONS = [("citizen", "990101197908159023", 0x40), ("citizen", "990101198002299016", 0x85)]
 
 
@@ -58,6 +62,7 @@ Consistency proof from size 3 to size 7:
 def entry() -> str:
     leaf, salted = make({"kind": "call", "n": 1}, RECORD, SALT)
     batch, _ = make({"kind": "batch", "n": 2}, RECORD | {"keys": KEYS}, SALT)
+    act, _ = make({"kind": "act", "n": 0}, ACT, SALT)
     public, _ = make({"kind": "directory", "body": {"version": 7, "digest": KEYS}}, None, b"")
     return f"""**Entry.** Salt: the bytes 0x00 to 0x1f. Record, leaf and leaf hash of a `call`:
 
@@ -72,6 +77,13 @@ A `batch` whose record also has `"keys":"{KEYS}"`, and a `directory`:
 ```
 {batch.decode()}
 {public.decode()}
+```
+
+Record and leaf of an `act`:
+
+```
+{canonical.encode(ACT).decode()}
+{act.decode()}
 ```
 
 Frame of that `call` with the sealed bytes `sealed`, hexadecimal:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tongban.calendar.workdays import shipped_calendar
 from tongban.cli.city import City, questions, software
+from tongban.demo.foundation import CONSUMER
 from tongban.demo.parties import seed_parties
 from tongban.kit.errors import Refused
 from tongban.rounds import draw as draws
@@ -17,15 +18,26 @@ from tongban.rounds import freeze as freezes
 from tongban.rounds import publish as publishing
 from tongban.rounds import runner, steps
 from tongban.rounds.account import account
+from tongban.rounds.act import Act
 from tongban.rounds.applications import read_raw
 from tongban.rounds.folder import RoundFolder, Stage
 from tongban.rounds.lookup import ResultBook
 from tongban.rounds.policy import read_policy
 from tongban.rounds.questions import Question
-from tongban.rounds.recheck import Found, Official, answer_recheck, open_recheck, recheck_id
+from tongban.rounds.recheck import (
+    Found,
+    Official,
+    Recheck,
+    keep,
+    prepare_answer,
+    prepare_opening,
+    recheck_id,
+)
 from tongban.rounds.report import report
 from tongban.rounds.results import counts, read_results
 from tongban.rounds.round import Round, log_body, new_round, open_folder, read_round
+from tongban.rounds.settle import DECIDED, prepare_settlement
+from tongban.rounds.settle import keep as keep_settlement
 from tongban.rounds.verdicts import Asking
 from tongban.rules.verdict import WORDS, pack
 
@@ -64,7 +76,9 @@ class Steps:
         )
         listed = read_raw(self.city.foundation.registers / "transport" / "applications.parquet", policy)
         folder = open_folder(self.city.rounds / named, round, listed.to_bytes())
-        entry = await self._kept_entry(folder, "receipts/opened.json", log_body(named, "opened", round.digest()))
+        entry = await self._kept_entry(
+            folder, "receipts/opened.json", {**log_body(named, "opened", round.digest()), "at": round.at.isoformat()}
+        )
         return {
             "round": named,
             "at": round.at.isoformat(),
@@ -160,7 +174,7 @@ class Steps:
 
     # --- re-checks ------------------------------------------------------------------------------------
 
-    def open_recheck(
+    async def open_recheck(
         self, id: str | None, application: str, document: str, rule: str, official: str, because: str, today: date
     ) -> Said | Refused:
         folder = self.city.round(id)
@@ -177,7 +191,7 @@ class Steps:
             heard = steps.read_heard(folder)[question.rule]
             snapshot = heard.snapshots[0] if heard.snapshots else ("", read_round(folder).at.isoformat())
             first = Found(int(steps.read_verdicts(folder)[question.rule][row]), *snapshot)
-            opened = open_recheck(
+            prepared = prepare_opening(
                 folder,
                 read_round(folder),
                 application=application,
@@ -188,12 +202,56 @@ class Steps:
                 source=question.department,
                 received_on=today,
                 days=shipped_calendar(),
+                vouched_by=self.operator,
             )
+            opened = await self._vouched(folder, prepared)
         if isinstance(opened, Refused):
             return opened
-        return {"recheck": opened.id, "rule": opened.rule, "official": official, "due": opened.due.isoformat()}
+        said = {"recheck": opened.id, "rule": opened.rule, "official": official, "due": opened.due.isoformat()}
+        return {**said, "received_on": opened.received_on.isoformat(), "again": opened.again}
 
-    def answer_recheck(
+    async def _vouched(self, folder: RoundFolder, prepared: Act | Recheck | Refused) -> Recheck | Refused:
+        if not isinstance(prepared, Act):
+            return prepared
+        return keep(folder, prepared, await self._act_entry(folder, prepared))
+
+    async def _act_entry(self, folder: RoundFolder, act: Act) -> dict[str, Any]:
+        """The log says first who named this official: there is no register of officials to ask."""
+        return await self._entry(log_body(folder.name, act.stage, act.digest()))
+
+    async def settle(
+        self, id: str | None, application: str, outcome: str, official: str, because: str, today: date
+    ) -> Said | Refused:
+        """An official of the department in charge decides what no rule could."""
+        folder = self.city.round(id)
+        with folder.locked():
+            settled = prepare_settlement(
+                folder,
+                read_round(folder),
+                self._asking(folder).applications,
+                application=application,
+                outcome=DECIDED[outcome],
+                official=Official(official, CONSUMER),
+                because=because,
+                decided_on=today,
+                vouched_by=self.operator,
+            )
+            if isinstance(settled, Act):
+                settled = keep_settlement(folder, settled, await self._act_entry(folder, settled))
+        if isinstance(settled, Refused):
+            return settled
+        return {
+            "settled": settled.id,
+            "found": settled.found,
+            "decided": settled.outcome.word,
+            "official": settled.official.staff,
+            "decided_on": settled.decided_on.isoformat(),
+            "in_time": settled.in_time,
+            "remedy": settled.remedy,
+            "again": settled.again,
+        }
+
+    async def answer_recheck(
         self,
         id: str | None,
         application: str,
@@ -216,7 +274,7 @@ class Steps:
                 return Refused("rounds.no_such_rule", f"the round asks no rule {rule}")
             numbers = {one.code: one.number for one in question.reasons}
             byte = pack(WORDS[answer], numbers.get(reason, 0))
-            recheck = answer_recheck(
+            prepared = prepare_answer(
                 folder,
                 round,
                 recheck_id(round.id, application, question.rule),
@@ -224,10 +282,14 @@ class Steps:
                 by=Official(official, question.department),
                 explained=explained,
                 answered_on=today,
+                vouched_by=self.operator,
             )
+            recheck = await self._vouched(folder, prepared)
         if isinstance(recheck, Refused):
             return recheck
-        return {"recheck": recheck.id, "changed": recheck.changed, "in_time": recheck.in_time, "remedy": recheck.remedy}
+        said = {"recheck": recheck.id, "changed": recheck.changed, "in_time": recheck.in_time, "remedy": recheck.remedy}
+        day = recheck.answered_on.isoformat() if recheck.answered_on else ""
+        return {**said, "answered_on": day, "again": recheck.again}
 
     def back(self, id: str | None, because: str, today: date) -> Said:
         """To before the findings: `verify` then asks what re-checks have opened, and nothing that was answered."""

@@ -123,7 +123,7 @@ async def _round(city: Any, quiet: bool) -> dict[str, Any]:
         verified = await steps.verify(id, board.tell, frozenset(), "")
     said: dict[str, Any] = {"opened": opened, "verified": verified}
     if _held_up(said):
-        return said
+        return {**said, "refused": "verified"}
     said["decided"] = steps.decide(id)
     said["frozen"] = await steps.freeze(id, False)
     if not _held_up(said):

@@ -11,7 +11,7 @@ provider's. Publishing changes one file by renaming: a node pulls the old direct
 import base64
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,14 @@ class BureauInvalid(Corrupt):
     code = "exchange.bureau_invalid"
     message = "The directory folder {folder} cannot be used: {what}."
     remedy = "Restore the file from the bureau's copy; nodes go on with the directory they have."
+
+
+class GrantWithdrawn(Invalid):
+    """A grant that was struck is to be listed again."""
+
+    code = "exchange.grant_listed_again"
+    message = "Grant {id} was withdrawn before; nodes that have seen that would not give it effect again."
+    remedy = "Have the provider sign a new grant, under a new id."
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +122,11 @@ class Bureau:
     # --- entries --------------------------------------------------------------------------------------
 
     def put(self, *entries: Statement) -> None:
-        """List entries; one with the same kind and id is replaced. Nothing is public before `publish`."""
+        """List entries; one with the same kind and id is replaced. Nothing is public before `publish`.
+
+        Raises GrantWithdrawn; then none of them is listed.
+        """
+        self._check_withdrawn(entries)
         for entry in entries:
             _write(self._place(entry.kind, id_of(entry)), orjson.dumps(entry.to_json()))
 
@@ -131,6 +143,12 @@ class Bureau:
         # What a department signed is not ours to throw away.
         place.replace(aside)
         return True
+
+    def _check_withdrawn(self, entries: Iterable[Statement]) -> None:
+        """A node would ignore it, so it would be a grant to some nodes only. Raises GrantWithdrawn."""
+        for entry in entries:
+            if entry.kind == "grant" and (self.folder / "struck" / self._place("grant", id_of(entry)).name).exists():
+                raise GrantWithdrawn(id=id_of(entry))
 
     def listed(self, kind: str, id: str) -> Statement | None:
         """The entry with that kind and id, None if there is none."""
@@ -159,6 +177,7 @@ class Bureau:
 
         Raises
             EntryInvalid: an entry would have no effect at any node; nothing is published.
+            GrantWithdrawn: a grant that was struck lies among the entries again; nothing is published.
             LogInUse: another publication is under way.
             BureauInvalid: a file of the folder cannot be read.
         """
@@ -166,6 +185,7 @@ class Bureau:
         log = Log.open(self.folder / "log", self.root.log_origin, self._keys["log"], self._clock)
         try:
             entries = list(self.entries())
+            self._check_withdrawn(entries)
             head = self._head(entries)
             proof, index = self._logged(log, entries, head)
         finally:

@@ -92,6 +92,7 @@ class DoorSystem:
     token_sha256: str  #: of the bearer token on loopback; empty: none
     grants: frozenset[str]  #: grant ids; {"*"}: all of this member's
     operators: frozenset[str]  #: staff numbers it may name; {"*"}: any
+    rounds: bool = False  #: may write the stages and acts of rounds into the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +276,7 @@ def _system(part: Section) -> DoorSystem:
         token_sha256=part.text("token_sha256", ""),
         grants=frozenset(part.texts("grants")),
         operators=frozenset(part.texts("operators")),
+        rounds=part.flag("rounds", False),
     )
     part.done()
     if found.uid is None and not found.token_sha256:

@@ -20,7 +20,7 @@ from tongban.exchange.grant import Grant
 from tongban.identity.identifiers import Domain
 from tongban.identity.subject import Subject, subject_from_json
 from tongban.kit import canonical
-from tongban.kit.clock import Clock
+from tongban.kit.clock import Clock, stamp
 from tongban.kit.errors import Refused, TongbanError, Unavailable
 from tongban.kit.keys import SigningKey
 from tongban.node.app import Scope, Send, refused_reply, send_reply
@@ -38,7 +38,12 @@ _FOREIGN_OPERATOR = Refused("node.foreign_operator", "this system may not act fo
 _NO_GRANT = Refused("node.grant_not_mapped", "this system is not mapped to that grant, or it is not in the directory")
 _BAD = Refused("node.bad_request", "the request at the door has not its form")
 _UNAVAILABLE = Refused("exchange.log_unavailable", "this node cannot write its log; nothing was asked")
+_NO_ROUNDS = Refused("node.rounds_not_held", "this system may not hold rounds; see rounds in node.toml")
+_SECOND_DATE = Refused("node.second_date", "this round was evaluated for another date; a round has one")
+#: Stages that everybody may see in the log.
 _ROUND_STAGES = frozenset({"opened", "frozen", "seed-committed", "drawn"})
+#: Acts about one application: who did it stands in the log's records, and nothing of it in the open.
+_PERSON_ACTS = frozenset({"recheck-opened", "recheck-answered", "settled"})
 #: Seconds a ticket issued here lives.
 CASE_LIFE, ROUND_LIFE = 30 * 24 * 3600, 24 * 3600
 
@@ -55,7 +60,10 @@ class DoorApp:
         log: Log,
         bodies: BodyReader,
         clock: Clock,
+        evaluated: dict[str, str],
     ) -> None:
+        """`evaluated`: evaluation date by round, as the log holds them; what is asked here is added."""
+        self._evaluated = evaluated
         self._config, self._ticket_key, self._source, self._outlet = config, ticket_key, source, outlet
         self._log, self._bodies, self._clock = log, bodies, clock
         self._tokens = {system.token_sha256: system for system in config.systems if system.token_sha256}
@@ -95,7 +103,7 @@ class DoorApp:
         if (method, path) == ("POST", "/door/v1/ticket"):
             return self._case_ticket(body)
         if (method, path) == ("POST", "/door/v1/round"):
-            return await self._round_entry(body)
+            return await self._round_entry(system, operator, body)
         return refused_reply(_BAD)
 
     def _system(self, scope: Scope, headers: Mapping[str, str]) -> DoorSystem | None:
@@ -191,7 +199,10 @@ class DoorApp:
             )
         except TongbanError:
             return _BAD
-        about = {"round": round, "part": part, "rows": keys.rows, "keys": keys.digest}
+        at = headers.get("tongban-at", "")
+        if self._evaluated.setdefault(round, at) != at:
+            return _SECOND_DATE
+        about = {"round": round, "part": part, "evaluated": at, "rows": keys.rows, "keys": keys.digest}
         return Outgoing(grant, text, f"{round}/{part}", operator, idempotency, body, about, keys.rows)
 
     def _asked(self, grant: Grant) -> dict[str, str] | None:
@@ -237,16 +248,28 @@ class DoorApp:
             return refused_reply(_BAD)
         return _json({"ticket": text})
 
-    async def _round_entry(self, body: bytes) -> Reply:
-        """Put a stage of a round into the log: `{round, stage, digest}`."""
+    async def _round_entry(self, system: DoorSystem, operator: str, body: bytes) -> Reply:
+        """Put a stage of a round, or an act about one application, into the log: `{round, stage, digest, at?}`.
+
+        Whose act it is comes first, so that no stage stands there that nobody answers for.
+        """
+        if not system.rounds:
+            return refused_reply(_NO_ROUNDS)
         try:
             asked = orjson.loads(body)
             held = {name: str(asked[name]) for name in ("round", "stage", "digest")}
-        except (orjson.JSONDecodeError, KeyError, TypeError):
+            at = str(date.fromisoformat(asked["at"])) if "at" in asked else ""
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return refused_reply(_BAD)
-        if held["stage"] not in _ROUND_STAGES:
+        if held["stage"] not in _ROUND_STAGES | _PERSON_ACTS:
             return refused_reply(_BAD)
-        entry = await self._log.append({"kind": "round", "body": held}, None)
+        if at and self._evaluated.setdefault(held["round"], at) != at:
+            return refused_reply(_SECOND_DATE)
+        record = {"at": stamp(self._clock.seconds()), "operator": operator, "system": system.name, **held}
+        persons = int(held["stage"] in _PERSON_ACTS)
+        entry = await self._log.append({"kind": "act", "n": persons}, {**record, **({"evaluated": at} if at else {})})
+        if held["stage"] in _ROUND_STAGES:
+            entry = await self._log.append({"kind": "round", "body": held}, None)
         return _json({"origin": self._log.origin, "entry": entry.index, "leaf": entry.leaf_hash.hex()})
 
     def _grants(self, system: DoorSystem) -> Reply:

@@ -154,7 +154,7 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     bodies = BodyReader(config.limits.body_seconds)
     gate = Gate(config, key, source, log, journal, desks, bodies, floored)
     outlet = Outlet(config.member, key, source, log, floored)
-    door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored)
+    door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.evaluated)
     node = Node(
         config, floored, log, source, journal, persons, store, gate, outlet,
         None, door, bodies, registers,  # type: ignore[arg-type]

@@ -41,6 +41,8 @@ name = "department systems"
 uid = {uid}
 grants = ["*"]
 operators = ["*"]
+# Only a system that holds rounds (摇号期) needs this:
+# rounds = true
 
 # A register is a SQLAlchemy URL, a Parquet file or a CSV file, opened read-only:
 #

@@ -6,18 +6,17 @@ the first one's place in the decision; one that comes later opens the published 
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 from tongban.calendar.workdays import WorkingDays
 from tongban.kit import canonical
 from tongban.kit.errors import Refused
+from tongban.rounds.act import LONGEST_REASON, Act, done_before, nobody, read_act
 from tongban.rounds.folder import STAGES, RoundFolder, Stage
 from tongban.rounds.round import Round
 from tongban.rules.verdict import Verdict, unpack
-
-LONGEST_REASON = 2_000  #: characters of what an applicant may write
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,9 @@ class Recheck:
     explained: str = ""
     in_time: bool = False  #: answered before the freeze
     remedy: str = ""  #: what is owed instead, if it was not and the answer changed
+    opened_by: str = ""  #: who said that this official looks; the log says it too. Empty in rounds of before
+    recorded_by: str = ""  #: who said that this is the official's answer
+    again: bool = field(default=False, compare=False)  #: it was said before: what was said first stands, with its day
 
     @property
     def changed(self) -> bool:
@@ -73,7 +75,7 @@ def recheck_id(round: str, application: str, rule: str) -> str:
     return hashlib.sha256(f"tongban/recheck/1\n{round}\n{application}\n{rule}".encode()).hexdigest()[:16]
 
 
-def open_recheck(
+def prepare_opening(
     folder: RoundFolder,
     round: Round,
     *,
@@ -85,20 +87,19 @@ def open_recheck(
     source: str,
     received_on: date,
     days: WorkingDays,
-) -> Recheck | Refused:
-    """Open a re-check for an applicant who has shown application code and document number (`lookup`).
+    vouched_by: str = "",
+) -> Act | Recheck | Refused:
+    """Check a re-check of an applicant who has shown application code and document number (`lookup`).
 
-    `first` is what the source found, `source` the department that found it. Raises OutOfOrder before the findings
-    are there, Contradicted if the same re-check was opened otherwise.
+    `first` is what the source found, `source` the department that found it. A re-check that stands there already
+    comes back as it is, with its first day. Raises OutOfOrder before the findings are there, Contradicted if the
+    same re-check was opened otherwise.
     """
     folder.need(Stage.DECIDED)
     if not said.strip() or len(said) > LONGEST_REASON:
         return Refused("rounds.recheck_reason", f"say why, in at most {LONGEST_REASON} characters")
-    if unpack(first.byte)[0] in (Verdict.MET, Verdict.NOT_APPLICABLE):
-        return Refused("rounds.recheck_nothing", "this rule is met or does not concern the application")
-    if official.department != source:
-        return Refused("rounds.recheck_wrong_department", f"an official of {source} must look")
-    due = days.add_working_days(received_on, round.policy.limits["recheck_working_days"]).day
+    if refused := _official_refusal(official, source):
+        return refused
     id = recheck_id(round.id, application, rule)
     value = {
         "id": id,
@@ -108,56 +109,98 @@ def open_recheck(
         "staff": official.staff,
         "department": official.department,
         "received_on": received_on.isoformat(),
-        "due": due.isoformat(),
-        "first": first.to_json(),
     }
-    folder.keep(f"rechecks/{id}.opened.json", canonical.encode(value) + b"\n", mode=0o600)
-    return read_recheck(folder, id) or Refused("rounds.no_recheck", "there is no such re-check")
+    if done_before(folder, _file(id, "opened"), value, ("said", "staff", "department")):
+        return _again(folder, id)
+    if unpack(first.byte)[0] in (Verdict.MET, Verdict.NOT_APPLICABLE):
+        return Refused("rounds.recheck_nothing", "this rule is met or does not concern the application")
+    due = days.add_working_days(received_on, round.policy.limits["recheck_working_days"]).day
+    more = {"due": due.isoformat(), "first": first.to_json(), "vouched_by": vouched_by}
+    return Act(id, _file(id, "opened"), "recheck-opened", {**value, **more})
 
 
-def answer_recheck(
-    folder: RoundFolder, round: Round, id: str, *, second: Found, by: Official, explained: str, answered_on: date
-) -> Recheck | Refused:
-    """Put the official's answer beside the first one.
+def open_recheck(folder: RoundFolder, round: Round, **particulars: Any) -> Recheck | Refused:
+    """Prepare and keep at once, where no log is to hear of it first."""
+    return _kept(folder, prepare_opening(folder, round, **particulars))
+
+
+def prepare_answer(
+    folder: RoundFolder,
+    round: Round,
+    id: str,
+    *,
+    second: Found,
+    by: Official,
+    explained: str,
+    answered_on: date,
+    vouched_by: str = "",
+) -> Act | Recheck | Refused:
+    """Check the official's answer, which will stand beside the first one.
 
     Whoever answers must belong to the same department; another official than the one named is recorded as such.
-    Raises Contradicted if it was answered otherwise before.
+    An answer given before comes back as it is, with its first day. Raises Contradicted if it was another one.
     """
     recheck = read_recheck(folder, id)
     if recheck is None:
         return Refused("rounds.no_recheck", "there is no such re-check")
-    if by.department != recheck.official.department:
-        return Refused("rounds.recheck_wrong_department", f"an official of {recheck.official.department} must answer")
+    if refused := _official_refusal(by, recheck.official.department):
+        return refused
     if unpack(second.byte)[0] is Verdict.NOT_APPLICABLE:
         return Refused("rounds.recheck_answer", "a re-check ends met, not met or unknown")
-    in_time = STAGES.index(folder.stage) < STAGES.index(Stage.FROZEN)
-    if recheck.second is not None:
-        in_time = recheck.in_time  # an answer repeated after the freeze is still the answer of before
-    changed = unpack(second.byte)[0] is not unpack(recheck.first.byte)[0]
     value = {
         "second": second.to_json(),
         "staff": by.staff,
         "department": by.department,
         "explained": explained,
         "answered_on": answered_on.isoformat(),
-        "in_time": in_time,
-        "remedy": "" if in_time or not changed else _remedy(round),
     }
-    folder.keep(f"rechecks/{id}.answered.json", canonical.encode(value) + b"\n", mode=0o600)
-    return read_recheck(folder, id) or Refused("rounds.no_recheck", "there is no such re-check")
+    if done_before(folder, _file(id, "answered"), value, ("second", "staff", "department", "explained")):
+        return _again(folder, id)
+    in_time = STAGES.index(folder.stage) < STAGES.index(Stage.FROZEN)
+    changed = unpack(second.byte)[0] is not unpack(recheck.first.byte)[0]
+    remedy = "" if in_time or not changed else remedy_of(round)
+    more = {"in_time": in_time, "remedy": remedy, "vouched_by": vouched_by}
+    return Act(id, _file(id, "answered"), "recheck-answered", {**value, **more})
 
 
-def _remedy(round: Round) -> str:
+def answer_recheck(folder: RoundFolder, round: Round, id: str, **particulars: Any) -> Recheck | Refused:
+    """Prepare and keep at once, where no log is to hear of it first."""
+    return _kept(folder, prepare_answer(folder, round, id, **particulars))
+
+
+def _official_refusal(official: Official, source: str) -> Refused | None:
+    """Only whoever answers for the source may look again: there the record can be corrected."""
+    if official.department != source:
+        return Refused("rounds.recheck_wrong_department", f"an official of {source} must look")
+    return nobody(official.staff)
+
+
+def _again(folder: RoundFolder, id: str) -> Recheck | Refused:
+    found = read_recheck(folder, id)
+    return replace(found, again=True) if found else Refused("rounds.no_recheck", "there is no such re-check")
+
+
+def keep(folder: RoundFolder, act: Act, entry: Mapping[str, Any] | None = None) -> Recheck | Refused:
+    """Keep what was prepared, with the place in the log that names who vouched for it."""
+    act.keep(folder, entry)
+    return read_recheck(folder, act.id) or Refused("rounds.no_recheck", "there is no such re-check")
+
+
+def _kept(folder: RoundFolder, prepared: Act | Recheck | Refused) -> Recheck | Refused:
+    return keep(folder, prepared) if isinstance(prepared, Act) else prepared
+
+
+def remedy_of(round: Round) -> str:
     """The remedy in force; a round whose policy names none leaves it to a person."""
     return round.policy.remedies[0].remedy if round.policy.remedies else "person"
 
 
 def read_recheck(folder: RoundFolder, id: str) -> Recheck | None:
     """Both answers of one re-check; None if it was never opened."""
-    opened = _read(folder, f"rechecks/{id}.opened.json")
+    opened = read_act(folder, _file(id, "opened"))
     if opened is None:
         return None
-    answered = _read(folder, f"rechecks/{id}.answered.json") or {}
+    answered = read_act(folder, _file(id, "answered")) or {}
     return Recheck(
         id=id,
         application=opened["application"],
@@ -167,6 +210,7 @@ def read_recheck(folder: RoundFolder, id: str) -> Recheck | None:
         received_on=date.fromisoformat(opened["received_on"]),
         due=date.fromisoformat(opened["due"]),
         first=Found(**opened["first"]),
+        opened_by=opened.get("vouched_by", ""),
         **_second(answered),
     )
 
@@ -181,12 +225,12 @@ def _second(answered: Mapping[str, Any]) -> dict[str, Any]:
         "explained": answered["explained"],
         "in_time": answered["in_time"],
         "remedy": answered["remedy"],
+        "recorded_by": answered.get("vouched_by", ""),
     }
 
 
-def _read(folder: RoundFolder, name: str) -> dict[str, Any] | None:
-    place = folder.path / name
-    return dict(canonical.decode(place.read_bytes().removesuffix(b"\n"))) if place.exists() else None
+def _file(id: str, event: str) -> str:
+    return f"rechecks/{id}.{event}.json"
 
 
 def rechecks(folder: RoundFolder) -> list[Recheck]:

@@ -32,6 +32,14 @@ class NotARound(Invalid):
     remedy = "Correct the particulars and open it again; nothing was written."
 
 
+class SecondDate(Invalid):
+    """The same list is to be evaluated for another day."""
+
+    code = "rounds.second_date"
+    message = "Round {round} holds the same applications for the evaluation date {at}; a second date is refused."
+    remedy = "Go on with that round. By asking for many days, verdicts about a person would become the person's dates."
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
     """One round as it was opened."""
@@ -126,16 +134,28 @@ def open_folder(
     """Put a new round into the folder `path`: its normalised list (Parquet bytes), its secret, itself.
 
     Opening the same round with the same list again does nothing, at whatever point it was interrupted.
-    Raises Contradicted if the folder holds another round, or this one with another list.
+    Raises Contradicted if the folder holds another round, or this one with another list; SecondDate if this round,
+    or another one beside it over the same list, has another evaluation date.
     """
     folder = RoundFolder(path)
     with folder.locked():
+        _check_date(path, round, applications)
         folder.keep("applications.parquet", applications)
         if not (path / "round.key").exists():
             folder.keep("round.key", make_secret(SECRET_BYTES), mode=0o600)
         # Last: a folder is a round from this rename on.
         folder.keep("round.json", canonical.encode(round.to_json()) + b"\n")
     return folder
+
+
+def _check_date(path: Path, round: Round, applications: bytes) -> None:
+    """Raises SecondDate."""
+    for held in sorted(path.parent.glob("*/round.json")):
+        other = read_round(RoundFolder(held.parent))
+        if other.at == round.at or other.matter != round.matter:
+            continue
+        if held.parent == path or (held.parent / "applications.parquet").read_bytes() == applications:
+            raise SecondDate(round=other.id, at=other.at.isoformat())
 
 
 def read_round(folder: RoundFolder) -> Round:

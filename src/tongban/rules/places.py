@@ -56,8 +56,7 @@ class Places:
 
 def read(path: Path) -> tuple[dict[Any, Any], Places]:
     """The mapping in a YAML file and the places of its values. Raises FileInvalid, RuleInvalid."""
-    value = config.read_yaml(path)
-    root = yaml.compose(config.read_text(path), Loader=yaml.SafeLoader)
+    value, root = config.read_yaml_node(path)
     places = Places(str(path), dict(_walk(root, ())))
     for steps, text in _texts(root, ()):
         if any("\ud800" <= character <= "\udfff" for character in text):
