@@ -26,7 +26,7 @@ from tongban.identity.identifiers import Domain, nearby, normalise, pack
 from tongban.kit.errors import Invalid
 from tongban.node.adapters.register import Register, RegisterChanged
 from tongban.node.config import DOCUMENTS, FactsConfig, RawColumn
-from tongban.node.snapshots import Snapshot, current, opened
+from tongban.node.snapshots import MAKING, Snapshot, current, making, opened
 from tongban.rules.facts import KEY, Column, FactTable, Type
 
 _WHITE = r"[\s\x{3000}\x{200B}-\x{200D}\x{FEFF}]"
@@ -73,8 +73,20 @@ def build(
     fewer: the owner has looked and says that the register really holds so few.
     Raises RegisterUnavailable, RegisterChanged, FactsInvalid, RegisterShrunk; nothing is published then.
     """
-    into.mkdir(parents=True, exist_ok=True)
-    workshop = Path(tempfile.mkdtemp(prefix=".making-", dir=into))
+    with making(into):
+        return _build(resource, facts, table, registers, day, into, fewer)
+
+
+def _build(
+    resource: str,
+    facts: FactsConfig,
+    table: FactTable,
+    registers: Mapping[str, Register],
+    day: date,
+    into: Path,
+    fewer: bool,
+) -> Snapshot:
+    workshop = Path(tempfile.mkdtemp(prefix=MAKING, dir=into))
     try:
         counts = _make(resource, facts, table, registers, day, workshop)
         if not fewer:
