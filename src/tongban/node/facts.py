@@ -27,6 +27,7 @@ from tongban.kit.errors import Invalid
 from tongban.node.adapters.register import Register, RegisterChanged
 from tongban.node.config import DOCUMENTS, FactsConfig, RawColumn
 from tongban.node.snapshots import MAKING, Snapshot, current, making, opened
+from tongban.node.store import SPELLING, spellings_file
 from tongban.rules.facts import KEY, Column, FactTable, Type
 
 _WHITE = r"[\s\x{3000}\x{200B}-\x{200D}\x{FEFF}]"
@@ -139,6 +140,7 @@ def _make(
             doubts[domain] = np.union1d(doubts[domain], outside)
             _write(found, folder / f"facts.{domain}.arrow")
             _write(pa.table({KEY: pa.array(doubts[domain], found.schema.field(KEY).type)}), folder / _doubt(domain))
+            _write(_spellings(engine, facts, domain), folder / spellings_file(domain))
             rows[domain] = found.num_rows
     return {"rows": rows, "rejected": rejected, "doubts": sum(len(keys) for keys in doubts.values())}
 
@@ -258,6 +260,22 @@ def _without_type(engine: Any, register: str, domain: Domain) -> list[Any]:
         elif text:
             found.append(text)
     return found
+
+
+def _spellings(engine: Any, facts: FactsConfig, domain: str) -> Any:
+    """Where a register keeps a key under another text than its one spelling: key and that text, sorted.
+
+    Rows that are rejected for their values are among them: a query reads the register itself and tells what it says.
+    """
+    citizen = domain == Domain.CITIZEN
+    # What has the form of a normalised number, and normalises at all, is in its one spelling.
+    key, odd = ("ki", "NOT regexp_full_match(number, '[0-9]{17}[0-9X]')") if citizen else ("kt", "number <> kt")
+    every = " UNION ".join(
+        f"SELECT {key} AS {KEY}, number AS {SPELLING} FROM typed_{register}"
+        f" WHERE domain = '{domain}' AND {key} IS NOT NULL AND {odd}"
+        for register in facts.rows
+    )
+    return engine.sql(f"SELECT * FROM ({every}) ORDER BY {KEY}, {SPELLING}").to_arrow_table()
 
 
 def _write_rejects(engine: Any, facts: FactsConfig, folder: Path) -> int:

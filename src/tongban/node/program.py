@@ -168,7 +168,7 @@ def _desks(
 ) -> dict[str, Any]:
     limits, questions = config.limits, Questions(dict(config.resources))
     return {
-        "query": QueryDesk(config.resources, registers, log.subject_key, limits.read_seconds),
+        "query": QueryDesk(config.resources, registers, log.subject_key, limits.read_seconds, store),
         "verify": VerifyDesk(questions, store, log.subject_key),
         "match": _LazyMatch(questions, store, persons, limits.memory_mb, limits.threads),
     }

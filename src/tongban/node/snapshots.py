@@ -1,6 +1,6 @@
 """Published snapshots of a node's facts: folders that never change, and a pointer to the newest.
 
-facts/<resource>/<snapshot id>/    facts.<domain>.arrow, doubts.<domain>.arrow, snapshot.json
+facts/<resource>/<snapshot id>/    facts.<domain>.arrow, doubts.<domain>.arrow, spellings.<domain>.arrow, snapshot.json
 facts/<resource>/current           id of the newest
 """
 
