@@ -141,10 +141,14 @@ class QueryDesk:
             config = self._resources[grant.resource]
             key, facts = self._facts(config, subject)
             rows = await self._rows(query, config.register, subject.key)
-            for spelling in facts.spellings(key) if facts else ():
-                found = await self._rows(query, config.register, spelling)
-                # A register that compares loosely has found the same under the one spelling.
-                rows = rows if list(found) == list(rows) else [*rows, *found]
+            if facts and (spellings := facts.spellings(key)):
+                readings = [rows]
+                for spelling in spellings:
+                    found = await self._rows(query, config.register, spelling)
+                    # A register that compares loosely finds the same rows under several spellings.
+                    if found not in readings:
+                        readings.append(found)
+                rows = [row for found in readings for row in found]
         except (RegisterChanged, SelectRefused):
             return _CHANGED
         except Unavailable:
