@@ -14,6 +14,7 @@ from tests.node.place import PASSPORT, PROVIDER, Place, write_moving
 from tests.node.running import Inside, NodeProcess, inside, records, until
 from tests.world import APPLICANT, HUSBAND
 from tongban.exchange.client import Answer
+from tongban.node.adapters.register import reviewed
 
 MOVING = {"grant": "moving", "resource": "civil_affairs/moving"}
 SLOW = {"grant": "slow", "resource": "civil_affairs/slow"}
@@ -247,6 +248,13 @@ def test_a_real_register_of_the_demonstration_answers(running: dict[str, NodePro
     assert isinstance(asker.judged(asked, got), Answer)
     assert [one["status"] for one in got.said["records"]] == [status]
     assert got.said["masked"] == ["name"]
+
+
+@pytest.mark.parametrize("resource", ["driving_licence", "vehicle", "exit_entry"])
+def test_numbers_of_two_kinds_of_document_are_told_apart_in_the_demonstration(place: Place, resource: str) -> None:
+    found = place.config("public-security").resources[f"public_security/{resource}"]
+    assert found.facts is not None
+    assert found.facts.document in reviewed(found.point, found.register, "sqlite")
 
 
 def test_a_parquet_register_that_goes_and_changes_is_said(place: Place) -> None:

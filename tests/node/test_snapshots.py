@@ -1,12 +1,14 @@
 """Facts are refreshed while calls go on; a round keeps the snapshot it saw first, or is told that it is gone."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,7 @@ from tongban.exchange import bulk
 from tongban.exchange.client import Answer
 from tongban.node import config as configs
 from tongban.node import setup
-from tongban.node.snapshots import current, keep_newest
+from tongban.node.snapshots import MAKING, current, erase_abandoned, keep_newest, making
 
 
 def refreshed(place: Place, name: str, day: date) -> str:
@@ -166,3 +168,33 @@ def refresh_apart(node: NodeProcess, day: date) -> str:
         capture_output=True, check=True, env={"PYTHONPATH": "src"},
     )  # fmt: skip
     return str(json.loads(told.stdout)["snapshot"])
+
+
+# What a killed refresh leaves
+
+KILLED = """
+import sys, pathlib
+from tongban.node.snapshots import MAKING, making
+into = pathlib.Path(sys.argv[1])
+with making(into):
+    (into / (MAKING + "x")).mkdir()
+    print("making", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_refresh_left_is_erased_and_what_a_running_one_makes_is_not(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": "src"}, **pipes) as other:  # type: ignore[call-overload]
+        assert other.stdout.readline() == b"making\n"
+        assert (erase_abandoned(tmp_path), len([*tmp_path.glob(f"{MAKING}*")])) == (0, 1)
+        other.kill()
+        other.wait()
+    assert (erase_abandoned(tmp_path), [*tmp_path.glob(f"{MAKING}*")]) == (1, [])
+
+
+def test_the_next_refresh_erases_what_a_killed_one_left(tmp_path: Path) -> None:
+    (tmp_path / f"{MAKING}x").mkdir()
+    with making(tmp_path):
+        assert not [*tmp_path.glob(f"{MAKING}*")]

@@ -26,7 +26,8 @@ from tongban.identity.identifiers import Domain, nearby, normalise, pack
 from tongban.kit.errors import Invalid
 from tongban.node.adapters.register import Register, RegisterChanged
 from tongban.node.config import DOCUMENTS, FactsConfig, RawColumn
-from tongban.node.snapshots import Snapshot, current, opened
+from tongban.node.snapshots import MAKING, Snapshot, current, making, opened
+from tongban.node.store import SPELLING, spellings_file
 from tongban.rules.facts import KEY, Column, FactTable, Type
 
 _WHITE = r"[\s\x{3000}\x{200B}-\x{200D}\x{FEFF}]"
@@ -73,8 +74,20 @@ def build(
     fewer: the owner has looked and says that the register really holds so few.
     Raises RegisterUnavailable, RegisterChanged, FactsInvalid, RegisterShrunk; nothing is published then.
     """
-    into.mkdir(parents=True, exist_ok=True)
-    workshop = Path(tempfile.mkdtemp(prefix=".making-", dir=into))
+    with making(into):
+        return _build(resource, facts, table, registers, day, into, fewer)
+
+
+def _build(
+    resource: str,
+    facts: FactsConfig,
+    table: FactTable,
+    registers: Mapping[str, Register],
+    day: date,
+    into: Path,
+    fewer: bool,
+) -> Snapshot:
+    workshop = Path(tempfile.mkdtemp(prefix=MAKING, dir=into))
     try:
         counts = _make(resource, facts, table, registers, day, workshop)
         if not fewer:
@@ -127,6 +140,7 @@ def _make(
             doubts[domain] = np.union1d(doubts[domain], outside)
             _write(found, folder / f"facts.{domain}.arrow")
             _write(pa.table({KEY: pa.array(doubts[domain], found.schema.field(KEY).type)}), folder / _doubt(domain))
+            _write(_spellings(engine, facts, domain), folder / spellings_file(domain))
             rows[domain] = found.num_rows
     return {"rows": rows, "rejected": rejected, "doubts": sum(len(keys) for keys in doubts.values())}
 
@@ -246,6 +260,22 @@ def _without_type(engine: Any, register: str, domain: Domain) -> list[Any]:
         elif text:
             found.append(text)
     return found
+
+
+def _spellings(engine: Any, facts: FactsConfig, domain: str) -> Any:
+    """Where a register keeps a key under another text than its one spelling: key and that text, sorted.
+
+    Rows that are rejected for their values are among them: a query reads the register itself and tells what it says.
+    """
+    citizen = domain == Domain.CITIZEN
+    # What has the form of a normalised number, and normalises at all, is in its one spelling.
+    key, odd = ("ki", "NOT regexp_full_match(number, '[0-9]{17}[0-9X]')") if citizen else ("kt", "number <> kt")
+    every = " UNION ".join(
+        f"SELECT {key} AS {KEY}, number AS {SPELLING} FROM typed_{register}"
+        f" WHERE domain = '{domain}' AND {key} IS NOT NULL AND {odd}"
+        for register in facts.rows
+    )
+    return engine.sql(f"SELECT * FROM ({every}) ORDER BY {KEY}, {SPELLING}").to_arrow_table()
 
 
 def _write_rejects(engine: Any, facts: FactsConfig, folder: Path) -> int:

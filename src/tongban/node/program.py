@@ -36,7 +36,7 @@ from tongban.node.persons import Persons
 from tongban.node.query import QueryDesk
 from tongban.node.questions import Questions
 from tongban.node.server import listening, listening_at, server
-from tongban.node.snapshots import keep_newest
+from tongban.node.snapshots import erase_abandoned, keep_newest
 from tongban.node.source import DirectorySource
 from tongban.node.spool import Spool
 from tongban.node.store import FactStore
@@ -168,7 +168,7 @@ def _desks(
 ) -> dict[str, Any]:
     limits, questions = config.limits, Questions(dict(config.resources))
     return {
-        "query": QueryDesk(config.resources, registers, log.subject_key, limits.read_seconds),
+        "query": QueryDesk(config.resources, registers, log.subject_key, limits.read_seconds, store),
         "verify": VerifyDesk(questions, store, log.subject_key),
         "match": _LazyMatch(questions, store, persons, limits.memory_mb, limits.threads),
     }
@@ -252,6 +252,8 @@ def die_with_parent() -> None:
 async def serve(node: Node, ready: Callable[[int], None]) -> None:
     """Serve and look after the node until a signal comes."""
     config = node.config
+    for resource in config.resources:
+        erase_abandoned(node.store.place(resource))
     await node.source.pull()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -337,6 +339,7 @@ async def _hourly(node: Node) -> None:
     now = node.clock.seconds()
     node.journal.forget(now)
     for resource in node.config.resources:
+        erase_abandoned(node.store.place(resource))
         keep_newest(node.store.place(resource), SNAPSHOTS_KEPT, node.persons.pins(resource))
     if (told := node.journal.strangers.told(now)) is not None:
         await node.log.append({"kind": "refused-aggregate", "body": told})

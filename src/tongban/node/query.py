@@ -28,6 +28,7 @@ from tongban.node.adapters.register import (
 )
 from tongban.node.config import DOCUMENTS, ResourceConfig
 from tongban.node.gate import Admitted, Answered
+from tongban.node.store import Facts, FactStore
 from tongban.tlog.pseudonym import pseudonym
 
 _MOST_PEOPLE = 20_000
@@ -37,6 +38,9 @@ _WRONG_DOMAIN = Refused("exchange.wrong_domain", "the resource is not asked by t
 _DOWN = Refused("exchange.register_unavailable", "the department's register does not answer; nothing is known")
 _CHANGED = Refused("exchange.register_changed", "the department's register has changed its shape; nothing is known")
 _SLOW = Refused("exchange.register_slow", "the department's register did not answer in time; nothing is known")
+_UNCLEAR = Refused(
+    "exchange.register_unclear", "the register may keep this number under another spelling; nothing is known"
+)
 _TOO_MANY = Refused("exchange.too_many_records", "more records carry this key than an answer may hold")
 
 
@@ -60,8 +64,9 @@ class QueryDesk:
         registers: Mapping[str, Register],
         subject_key: bytes,
         read_seconds: float,
+        store: FactStore,
     ) -> None:
-        self._resources, self._registers = resources, registers
+        self._resources, self._registers, self._store = resources, registers, store
         self._subject_key, self._seconds = subject_key, read_seconds
         self._queries: dict[str, PointQuery] = {}
         self._plans: dict[tuple[str, tuple[str, ...]], _Plan] = {}
@@ -133,7 +138,17 @@ class QueryDesk:
             query = self._query(grant.resource)
             if query is None:
                 return _NOT_SERVED
-            rows = await self._rows(query, self._resources[grant.resource].register, subject.key)
+            config = self._resources[grant.resource]
+            key, facts = self._facts(config, subject)
+            rows = await self._rows(query, config.register, subject.key)
+            if facts and (spellings := facts.spellings(key)):
+                readings = [rows]
+                for spelling in spellings:
+                    found = await self._rows(query, config.register, spelling)
+                    # A register that compares loosely finds the same rows under several spellings.
+                    if found not in readings:
+                        readings.append(found)
+                rows = [row for found in readings for row in found]
         except (RegisterChanged, SelectRefused):
             return _CHANGED
         except Unavailable:
@@ -144,9 +159,25 @@ class QueryDesk:
         if len(rows) >= MOST_ROWS:
             return _TOO_MANY
         rows = self._of_kind(rows, query, grant.resource, subject.domain)
+        # Before the grant's condition: a row outside it is there, and known.
+        if not rows and _unclear(config, facts, key):
+            return _UNCLEAR
         if not grant.rows:
             return rows
         return [row for row in rows if grants.admits(grant, dict(zip(query.columns, row, strict=True)))]
+
+    def _facts(self, config: ResourceConfig, subject: ask.Asked) -> tuple[int | str, Facts | None]:
+        """The subject's key as fact tables have it, and what the newest one knows of the register's spellings."""
+        if config.facts is None:
+            return subject.key, None
+        # As `pack` gives it, of a number that was judged already.
+        key = int(subject.key[:17]) if subject.domain == Domain.CITIZEN else subject.key
+        try:
+            snapshot = self._store.current(config.id)
+            return key, self._store.facts(snapshot, subject.domain) if snapshot else None
+        except (OSError, ValueError, KeyError):
+            # Facts that cannot be read take nothing from what the register says; only its silence says nothing then.
+            return key, None
 
     async def _rows(self, query: PointQuery, register: str, key: str) -> Sequence[Sequence[Any]]:
         if query.quick:
@@ -204,6 +235,16 @@ class QueryDesk:
                 self._plans.clear()
             self._plans[grant.digest, fields] = plan
         return plan
+
+
+def _unclear(config: ResourceConfig, facts: Facts | None, key: int | str) -> bool:
+    """Whether no row may mean that the register has one which a look by number does not find: unknown is never no."""
+    if config.facts is None:
+        return False
+    if facts is None or not facts.counted or facts.doubtful(key):
+        return True
+    # Of facts made from several registers, nobody can tell which of them has the key.
+    return list(config.facts.rows) == [config.register] and facts.holds(key)
 
 
 def _document_domain(kind: Any) -> str | None:

@@ -17,7 +17,7 @@ from tongban.node import config as configs
 from tongban.node.adapters.register import Register
 from tongban.node.config import NodeConfig, ResourceConfig
 from tongban.node.program import online_key, open_registers, origin_of, tls_files
-from tongban.node.snapshots import Snapshot
+from tongban.node.snapshots import Snapshot, erase_abandoned
 from tongban.node.source import DirectorySource
 from tongban.node.store import FactStore
 from tongban.rules.facts import FactTable, read_table
@@ -118,7 +118,7 @@ def init(folder: Path, id: str, member: str, root: str, uid: int, pass_phrase: s
 
 
 def check(folder: Path, pass_phrase: str | None = None) -> Iterator[Finding]:
-    """Look a node over, without touching its log or answering anybody."""
+    """Look a node over, without touching its log or answering anybody; what a killed refresh left is erased."""
     try:
         config = configs.read(folder)
     except TongbanError as error:
@@ -142,6 +142,7 @@ def _check_registers(config: NodeConfig) -> Iterator[Finding]:
     registers = open_registers(config)
     for resource in config.resources.values():
         yield _tried(f"resource {resource.id}", partial(_look, resource, registers))
+        erase_abandoned(FactStore(config.folder / "facts").place(resource.id))
     for register in registers.values():
         register.close()
 

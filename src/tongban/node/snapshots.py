@@ -1,15 +1,21 @@
 """Published snapshots of a node's facts: folders that never change, and a pointer to the newest.
 
-facts/<resource>/<snapshot id>/    facts.<domain>.arrow, doubts.<domain>.arrow, snapshot.json
+facts/<resource>/<snapshot id>/    facts.<domain>.arrow, doubts.<domain>.arrow, spellings.<domain>.arrow, snapshot.json
 facts/<resource>/current           id of the newest
 """
 
+import contextlib
+import fcntl
 import json
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+
+#: Folders in which a snapshot is made, until they are renamed.
+MAKING = ".making-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,45 @@ class Snapshot:
     rows: Mapping[str, int]  #: by domain
     rejected: int
     doubts: int
+
+
+@contextlib.contextmanager
+def making(into: Path) -> Iterator[None]:
+    """Be the only one who makes a snapshot below `into`; waits for another, and erases what a killed one left."""
+    into.mkdir(parents=True, exist_ok=True)
+    with _locked(into, fcntl.LOCK_EX):
+        _erase(into)
+        yield
+
+
+def erase_abandoned(into: Path) -> int:
+    """Erase what killed refreshes left of a register's rows, unless one runs now; how many folders."""
+    if not any(into.glob(f"{MAKING}*")):
+        return 0
+    try:
+        with _locked(into, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return _erase(into)
+    except BlockingIOError:
+        return 0
+
+
+@contextlib.contextmanager
+def _locked(into: Path, how: int) -> Iterator[None]:
+    # The folder itself: a file of its own could be removed, and then two would each hold the lock. The kernel lets go
+    # of it when its holder dies, however it dies, so that it cannot lie as a process number can.
+    held = os.open(into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, how)
+        yield
+    finally:
+        os.close(held)
+
+
+def _erase(into: Path) -> int:
+    left = list(into.glob(f"{MAKING}*"))
+    for folder in left:
+        shutil.rmtree(folder)
+    return len(left)
 
 
 def current(resource: str, into: Path) -> Snapshot | None:

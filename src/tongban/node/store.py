@@ -1,5 +1,7 @@
 """Published facts, opened: mapped into memory, found by binary search, never changed under a reader."""
 
+import bisect
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,13 @@ from tongban.node import snapshots
 from tongban.node.snapshots import Snapshot
 from tongban.rules.facts import KEY
 
+#: Column of a register's own text for a key.
+SPELLING = "spelling"
+
+
+def spellings_file(domain: str) -> str:
+    return f"spellings.{domain}.arrow"
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -22,6 +31,8 @@ class Facts:
     doubts: Any  #: pa.Table of `k`, sorted
     _keys: Any
     _doubtful: Any
+    _spelled: Any  #: pa.Table of `k` and `spelling`, sorted; None in a snapshot of before they were kept
+    _spelled_keys: Any
 
     def row(self, key: int | str) -> Mapping[str, Any] | None:
         """The fact row of a key in its batch form; None if the register holds no such key."""
@@ -33,6 +44,26 @@ class Facts:
     def doubtful(self, key: int | str) -> bool:
         return _found(self._doubtful, key) is not None
 
+    def holds(self, key: int | str) -> bool:
+        return _found(self._keys, key) is not None
+
+    @property
+    def counted(self) -> bool:
+        """Whether the register was searched for numbers that are not in their one spelling."""
+        return self._spelled is not None
+
+    def spellings(self, key: int | str) -> list[str]:
+        """Texts other than the one spelling under which the register keeps this key."""
+        if self._spelled is None:
+            return []
+        first = _found(self._spelled_keys, key)
+        if first is None:
+            return []
+        end = first
+        while end < len(self._spelled_keys) and self._spelled_keys[end] == key:
+            end += 1
+        return [text.as_py() for text in self._spelled[SPELLING][first:end]]
+
 
 class FactStore:
     """The facts of a node's resources."""
@@ -41,15 +72,18 @@ class FactStore:
         self._folder = folder
         self._open: dict[tuple[str, str, str], Facts] = {}
         self._current: dict[str, tuple[int, Snapshot]] = {}
+        self._pointers: dict[str, str] = {}
 
     def place(self, resource: str) -> Path:
         return self._folder / resource.replace("/", ".")
 
     def current(self, resource: str) -> Snapshot | None:
         """The newest snapshot; a refresh by another process is seen at the next question."""
-        pointer = self.place(resource) / "current"
+        pointer = self._pointers.get(resource)
+        if pointer is None:
+            pointer = self._pointers[resource] = str(self.place(resource) / "current")
         try:
-            changed = pointer.stat().st_mtime_ns
+            changed = os.stat(pointer).st_mtime_ns
         except FileNotFoundError:
             return None
         held = self._current.get(resource)
@@ -72,7 +106,10 @@ class FactStore:
                 return None
             table = _mapped(snapshot.folder / f"facts.{domain}.arrow")
             doubts = _mapped(snapshot.folder / f"doubts.{domain}.arrow")
-            held = Facts(snapshot, table, doubts, _column(table), _column(doubts))
+            place = snapshot.folder / spellings_file(domain)
+            spelled = _mapped(place) if place.is_file() else None
+            spelled_keys = _column(spelled) if spelled is not None else []
+            held = Facts(snapshot, table, doubts, _column(table), _column(doubts), spelled, spelled_keys)
             self._forget(snapshot, domain)
             self._open[snapshot.resource, snapshot.id, domain] = held
         return held
@@ -97,10 +134,5 @@ def _column(table: Any) -> Any:
 
 
 def _found(keys: Any, key: int | str) -> int | None:
-    if isinstance(keys, list):
-        import bisect
-
-        place = bisect.bisect_left(keys, key)
-    else:
-        place = int(np.searchsorted(keys, key))
+    place = bisect.bisect_left(keys, key) if isinstance(keys, list) else int(np.searchsorted(keys, key))
     return place if place < len(keys) and keys[place] == key else None
