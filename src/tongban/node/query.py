@@ -1,6 +1,7 @@
 """The desk for `query`: records of one person, granted fields only, masked where the owner says so."""
 
 import asyncio
+import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -188,12 +189,9 @@ class QueryDesk:
         thread = self._threads.get(register)
         if thread is None:
             thread = self._threads[register] = ThreadPoolExecutor(1, f"register-{register}")
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await asyncio.get_running_loop().run_in_executor(thread, query.slowly, key)
-        except TimeoutError:
-            query.stop()
-            raise
+        until = time.monotonic() + self._seconds
+        async with asyncio.timeout(self._seconds):
+            return await asyncio.get_running_loop().run_in_executor(thread, query.slowly, key, until)
 
     def _of_kind(
         self, rows: Sequence[Sequence[Any]], query: PointQuery, resource: str, domain: str

@@ -5,6 +5,7 @@ gives its node a database.
 """
 
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,21 @@ class FilePoint:
     def read(self, key: str) -> Sequence[Sequence[Any]]:
         return self._register.rows(self._select, [key])[:MOST_ROWS]
 
-    slowly = read
-
-    def stop(self) -> None:
-        self._register.interrupt()
+    def slowly(self, key: str, until: float) -> Sequence[Sequence[Any]]:
+        if (left := until - time.monotonic()) <= 0:
+            raise TimeoutError
+        end = threading.Timer(left, self._register.interrupt)
+        end.start()
+        try:
+            return self.read(key)
+        except RegisterUnavailable:
+            if time.monotonic() >= until:
+                raise TimeoutError from None
+            raise
+        finally:
+            end.cancel()
+            # Not a moment later: it would break off the next one.
+            end.join()
 
 
 def _translated(register: str, error: duckdb.Error) -> Unavailable:

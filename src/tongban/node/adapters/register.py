@@ -55,12 +55,11 @@ class PointQuery(Protocol):
         """Raises RegisterUnavailable, RegisterChanged; RegisterBusy from a quick one that would have to wait."""
         ...
 
-    def slowly(self, key: str) -> Sequence[Sequence[Any]]:
-        """The same from a thread of its own, for as long as it takes. Raises RegisterUnavailable, RegisterChanged."""
-        ...
+    def slowly(self, key: str, until: float) -> Sequence[Sequence[Any]]:
+        """The same from a thread of its own, up to the time `until` (monotonic): then nobody waits for it any more.
 
-    def stop(self) -> None:
-        """Break off the `slowly` that runs: nobody waits for it any more."""
+        Raises RegisterUnavailable, RegisterChanged, TimeoutError.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ An office may write to its file while it is read, or put another in its place, b
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ from tongban.node.config import RegisterConfig
 
 #: Steps of SQLite's machine that a look-up may take on the event loop: some milliseconds. One by an index takes 30.
 QUICK_STEPS = 100_000
+#: Steps after which a slow look-up asks whether anybody still waits for it.
+SLOW_STEPS = 10_000
 #: Seconds that a slow look-up waits for a writer.
 PATIENCE = 5
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT})
@@ -121,7 +124,6 @@ class SqlitePoint:
     def __init__(self, register: SqliteRegister, select: str, columns: tuple[str, ...]) -> None:
         self.columns = columns
         self._register, self._select = register, select
-        self._running: sqlite3.Connection | None = None
 
     def read(self, key: str) -> Sequence[Sequence[Any]]:
         try:
@@ -129,20 +131,22 @@ class SqlitePoint:
         except sqlite3.Error as error:
             raise _translated(self._register.name, error) from None
 
-    def slowly(self, key: str) -> Sequence[Sequence[Any]]:
+    def slowly(self, key: str, until: float) -> Sequence[Sequence[Any]]:
+        patience = min(PATIENCE, _left(until))
         try:
-            with contextlib.closing(self._register.opened(PATIENCE)) as self._running:
-                return self._running.execute(self._select, (key,)).fetchmany(MOST_ROWS)
+            with contextlib.closing(self._register.opened(patience)) as connection:
+                connection.set_progress_handler(lambda: time.monotonic() >= until, SLOW_STEPS)
+                return connection.execute(self._select, (key,)).fetchmany(MOST_ROWS)
         except sqlite3.Error as error:
+            _left(until)
             raise _translated(self._register.name, error) from None
-        finally:
-            self._running = None
 
-    def stop(self) -> None:
-        running = self._running
-        if running is not None:
-            with contextlib.suppress(sqlite3.ProgrammingError):  # closed in this very moment
-                running.interrupt()
+
+def _left(until: float) -> float:
+    """Seconds until then. Raises TimeoutError if it is over."""
+    if (left := until - time.monotonic()) <= 0:
+        raise TimeoutError
+    return left
 
 
 def _translated(register: str, error: sqlite3.Error) -> Unavailable:
