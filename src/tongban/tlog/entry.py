@@ -153,6 +153,14 @@ class Framed(NamedTuple):
     sealed: bytes
 
 
+def promised(data: bytes) -> int:
+    """Bytes of the frame that `data` begins with, as its head says; 0 if it begins with none."""
+    if len(data) < HEAD:
+        return 0
+    magic, length, _ = _HEAD.unpack_from(data)
+    return HEAD + length if magic == MAGIC and length <= LARGEST else 0
+
+
 def unframe(data: Any, at: int, end: int) -> Framed | None:
     """The frame at `at` in `data` (bytes or a mapped file), None unless all of it stands before `end` and is whole."""
     if end - at < HEAD:

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import sys
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tongban.kit.errors import Corrupt
-from tongban.tlog.entry import MAGIC, Framed, unframe
+from tongban.tlog.entry import MAGIC, Framed, promised, unframe
 from tongban.tlog.tree import leaf_hash
 
 FRAMES = 65_536  #: entries a file
+WINDOW = 1024 * 1024  #: bytes read at a time
 
 #: Called for every whole frame with its position in the file.
 Visit = Callable[[int, Framed], None]
@@ -70,28 +72,52 @@ def mapped(path: Path) -> Iterator[Any]:
 
 
 def read(path: Path, visit: Visit | None = None) -> Segment:
-    """Walk through one file up to its first bad place."""
-    stops, hashes, at = array("Q", (0,)), [], 0
-    with mapped(path) as data:
-        while framed := unframe(data, at, len(data)):
-            hashes.append(leaf_hash(framed.leaf))
-            if visit:
-                visit(len(stops) - 1, framed)
-            at = framed.stop
-            stops.append(at)
-    with open(path, "rb") as file:
-        # Not by the map: the room that stands here may be cut away while we look.
-        file.seek(at)
-        rest = file.read()
-    return Segment(stops, b"".join(hashes), at + len(rest.rstrip(b"\0")), mended(rest))
+    """Walk through one file up to its first bad place.
+
+    Its writer may be at work: it adds frames, and cuts away room, while we look. So nothing is mapped, and what looks
+    bad is looked at again.
+    """
+    stops, hashes = array("Q", (0,)), []
+    with open(path, "rb", buffering=0) as file:
+        while True:
+            start, place = stops[-1], 0
+            window = _window(file.fileno(), start)
+            while framed := unframe(window, place, len(window)):
+                place = framed.stop
+                hashes.append(leaf_hash(framed.leaf))
+                if visit:
+                    visit(len(stops) - 1, framed._replace(stop=start + place))
+                stops.append(start + place)
+            if place:
+                continue
+            rest = _bytes(file.fileno(), start)
+            good = mended(rest)
+            if not unframe(rest, 0, len(rest)) and _bytes(file.fileno(), start, good) == rest[:good]:
+                return Segment(stops, b"".join(hashes), start + len(rest.rstrip(b"\0")), good > 0)
 
 
-def mended(rest: bytes) -> bool:
-    """Whether a whole frame stands anywhere behind the bad place that `rest` begins with."""
+def _window(file: int, at: int) -> bytes:
+    """Many frames from `at` on, or the one that is longer than a window."""
+    window = _bytes(file, at, WINDOW)
+    wanted = promised(window)
+    return _bytes(file, at, wanted) if wanted > len(window) else window
+
+
+def _bytes(file: int, at: int, count: int = -1) -> bytes:
+    """What stands there now: `count` bytes, or fewer at the end; all that follows without `count`."""
+    parts, wanted = [], count if count >= 0 else sys.maxsize
+    while wanted > 0 and (part := os.pread(file, min(wanted, WINDOW), at)):
+        parts.append(part)
+        at, wanted = at + len(part), wanted - len(part)
+    return b"".join(parts)
+
+
+def mended(rest: bytes) -> int:
+    """Where a whole frame stands behind the bad place that `rest` begins with; 0 if none does."""
     # No part of a sound frame looks like one: leaf and record are JSON text, whose bytes read as a length are too
     # large, and what is sealed cannot be chosen by whoever asks.
     at = 0
     while (at := rest.find(MAGIC, at + 1)) >= 0:
         if unframe(rest, at, len(rest)):
-            return True
-    return False
+            return at
+    return 0
