@@ -364,22 +364,6 @@ def test_a_re_check_answered_after_the_freeze_earns_the_remedy_and_no_second_dra
     assert town.found("recheck", "frozen")[recheck["late"][0]].status == "not_eligible"
 
 
-def test_what_no_rule_could_decide_an_official_decides_and_the_log_says_who_recorded_it(town, desk):
-    folder = desk.decided("settled")
-    found = town.found("settled")
-    somebody = sorted(code for code, one in found.items() if one.reason == "conflicting_applications")[0]
-    decision = ("settled", somebody, "eligible", "T-0003", "经核对原件，本人申请", date.today())
-    said = asyncio.run(desk.steps.settle(*decision))
-    assert (said["found"], said["decided"], said["in_time"]) == ("conflicting_applications", "eligible", True)
-    kept = orjson.loads((folder.path / "settled" / f"{said['settled']}.json").read_bytes())
-    act = log_read.record_of(town.entries("transport")[kept["log"]["entry"]])
-    assert (act["operator"], act["stage"], act["round"]) == (OPERATOR, "settled", "settled")
-    assert asyncio.run(desk.steps.settle(*decision))["again"]
-    desk.freeze("settled")
-    assert town.found("settled", "frozen")[somebody].status == "eligible"
-    assert somebody in pq.read_table(folder.path / "frozen" / "codes.parquet")["application"].to_pylist()
-
-
 def test_whoever_a_re_check_confirms_is_asked_about_after_all_and_nobody_else_again(town, desk, listed):
     desk.decided("confirmed")
     truth = pq.read_table(town.folder / "truth" / "truth.parquet").to_pylist()

@@ -97,6 +97,8 @@ def test_a_batch_goes_through_the_door(consumer: NodeProcess) -> None:
     column = a_column([APPLICANT, HUSBAND, *numbers(3)])
     body = bulk.write_keys(pa.table({"k": column, "since": pa.nulls(5, pa.int64())}))
     headers = {"tongban-round": "door", "tongban-part": "0", "tongban-domain": "citizen"}
+    assert asked(consumer, "batch", body, "match", **headers).code == "node.round_not_opened"
+    assert opened(consumer, "door").status == 200
     got = asked(consumer, "batch", body, "match", **headers)
     answer = bulk.read_answer(got.body, 5)
     assert isinstance(answer, bulk.Answer)
@@ -146,21 +148,44 @@ def test_an_act_about_one_application_is_in_the_records_and_not_in_the_open(cons
 
 
 def test_a_round_has_one_evaluation_date(consumer: NodeProcess) -> None:
-    opened = {"round": "one-date", "stage": "opened", "digest": "0" * 64, "at": AT}
-    assert knock(consumer, "/round", opened, **HEADERS).status == 200
-    assert knock(consumer, "/round", opened, **HEADERS).status == 200
+    assert opened(consumer, "one-date").status == 200
+    assert opened(consumer, "one-date").status == 200
     size = len(entries(consumer.log))
-    assert knock(consumer, "/round", {**opened, "at": "2014-06-10"}, **HEADERS).code == "node.second_date"
-    assert knock(consumer, "/round", {**opened, "at": "soon"}, **HEADERS).code == "node.bad_request"
+    assert opened(consumer, "one-date", "2014-06-10").code == "node.second_date"
+    assert opened(consumer, "one-date", "soon").code == "node.bad_request"
     assert asked_on(consumer, "one-date", "2014-06-10").code == "node.second_date"
     assert len(entries(consumer.log)) == size
     assert asked_on(consumer, "one-date", AT).status == 200
 
 
-def test_a_question_binds_its_round_to_its_date_too(consumer: NodeProcess) -> None:
+def test_a_question_opens_no_round_and_sets_no_date(consumer: NodeProcess) -> None:
+    assert asked_on(consumer, "asked-first", "2014-06-10").code == "node.round_not_opened"
+    assert opened(consumer, "asked-first").status == 200
     assert asked_on(consumer, "asked-first", AT).status == 200
-    assert asked_on(consumer, "asked-first", "2014-06-10").code == "node.second_date"
-    assert asked_on(consumer, "asked-second", "2014-06-10").status == 200
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"round": "张三"},
+        {"round": "x" * 65},
+        {"round": ""},
+        {"round": 7},
+        {"digest": "0" * 63},
+        {"digest": "A" * 64},
+        {"digest": {"a": 1}},
+        {"at": None},
+    ],
+)
+def test_nothing_but_a_name_and_a_digest_goes_into_a_stage(consumer: NodeProcess, wrong: dict[str, Any]) -> None:
+    size = len(entries(consumer.log))
+    stage = {"round": "formed", "stage": "opened", "digest": "0" * 64, "at": AT}
+    assert knock(consumer, "/round", {**stage, **wrong}, **HEADERS).code == "node.bad_request"
+    assert len(entries(consumer.log)) == size
+
+
+def opened(node: NodeProcess, round: str, at: str = AT) -> Got:
+    return knock(node, "/round", {"round": round, "stage": "opened", "digest": "0" * 64, "at": at}, **HEADERS)
 
 
 def asked_on(node: NodeProcess, round: str, at: str) -> Got:
@@ -170,11 +195,11 @@ def asked_on(node: NodeProcess, round: str, at: str) -> Got:
 
 
 def test_the_date_is_remembered_from_the_log(place: Place) -> None:
-    opened = {"round": "kept", "stage": "opened", "digest": "0" * 64, "at": AT}
+    stage = {"round": "kept", "stage": "opened", "digest": "0" * 64, "at": AT}
     who = (f"uid:{os.getuid()}", 0)
     for at, code in ((AT, ""), ("2014-06-10", "node.second_date"), (AT, "")):
         with inside(place, "twin-dates", CONSUMER) as found:
-            got = at_door(found, "/round", who, orjson.dumps({**opened, "at": at}), **HEADERS)
+            got = at_door(found, "/round", who, orjson.dumps({**stage, "at": at}), **HEADERS)
             assert got.code == code
 
 

@@ -1,4 +1,4 @@
-"""`./tongban round new|verify|status|decide|recheck|settle|back|look|freeze|draw|publish`: a round, step by step.
+"""`./tongban round new|verify|status|decide|recheck|back|look|freeze|draw|publish`: a round, step by step.
 
 Each step can be run again: what is done stays, what is missing is made up for.
 """
@@ -25,10 +25,6 @@ _VERBS = {
     "recheck": (
         "open or answer a re-check (复核) of one finding",
         "./tongban round recheck --application CODE --rule no_vehicle --official PS-0012 --because '车辆已于三月过户'",
-    ),
-    "settle": (
-        "record an official's decision (人工认定) about an application that needs a person and that no rule can decide",
-        "./tongban round settle --application CODE --as eligible --official T-0003 --because '经核对原件，本人申请'",
     ),
     "back": (
         "set a round back before the freeze: departments are then asked on about those whom a re-check confirmed",
@@ -66,11 +62,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     recheck.add_argument("--answer", choices=("met", "not_met", "unknown"), help="the official's answer")
     recheck.add_argument("--reason", default="", help="reason code of the answer")
     recheck.add_argument("--explained", default="", help="what the official found")
-    settle = made["settle"]
-    settle.add_argument("--application", required=True, help="application code")
-    settle.add_argument("--as", dest="outcome", required=True, choices=("eligible", "not_eligible"), help="decision")
-    settle.add_argument("--official", required=True, help="staff number of the official who decides")
-    settle.add_argument("--because", required=True, help="why; for the applicant to read")
     made["back"].add_argument("--because", required=True, help="why; kept beside what is set aside")
     made["freeze"].add_argument("--leave-open", action="store_true", help="freeze although re-checks are still open")
     made["publish"].add_argument("--reviewer", default="T-0002", help="staff number of the second person")
@@ -136,10 +127,6 @@ class _Verbs:
             answer = (a.answer, a.reason, a.explained)
             return asyncio.run(self.steps.answer_recheck(a.round, *who, *answer, date.today()))
         return asyncio.run(self.steps.open_recheck(a.round, *who, a.because, date.today()))
-
-    def settle(self) -> Any:
-        a = self.args
-        return asyncio.run(self.steps.settle(a.round, a.application, a.outcome, a.official, a.because, date.today()))
 
     def back(self) -> Any:
         return self.steps.back(self.args.round, self.args.because, date.today())

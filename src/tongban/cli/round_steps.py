@@ -10,7 +10,6 @@ from typing import Any
 
 from tongban.calendar.workdays import shipped_calendar
 from tongban.cli.city import City, questions, software
-from tongban.demo.foundation import CONSUMER
 from tongban.demo.parties import seed_parties
 from tongban.kit.errors import Refused
 from tongban.rounds import draw as draws
@@ -18,7 +17,6 @@ from tongban.rounds import freeze as freezes
 from tongban.rounds import publish as publishing
 from tongban.rounds import runner, steps
 from tongban.rounds.account import account
-from tongban.rounds.act import Act
 from tongban.rounds.applications import read_raw
 from tongban.rounds.folder import RoundFolder, Stage
 from tongban.rounds.lookup import ResultBook
@@ -27,6 +25,7 @@ from tongban.rounds.questions import Question
 from tongban.rounds.recheck import (
     Found,
     Official,
+    Prepared,
     Recheck,
     keep,
     prepare_answer,
@@ -36,8 +35,6 @@ from tongban.rounds.recheck import (
 from tongban.rounds.report import report
 from tongban.rounds.results import counts, read_results
 from tongban.rounds.round import Round, log_body, new_round, open_folder, read_round
-from tongban.rounds.settle import DECIDED, prepare_settlement
-from tongban.rounds.settle import keep as keep_settlement
 from tongban.rounds.verdicts import Asking
 from tongban.rules.verdict import WORDS, pack
 
@@ -210,46 +207,12 @@ class Steps:
         said = {"recheck": opened.id, "rule": opened.rule, "official": official, "due": opened.due.isoformat()}
         return {**said, "received_on": opened.received_on.isoformat(), "again": opened.again}
 
-    async def _vouched(self, folder: RoundFolder, prepared: Act | Recheck | Refused) -> Recheck | Refused:
-        if not isinstance(prepared, Act):
+    async def _vouched(self, folder: RoundFolder, prepared: Prepared | Recheck | Refused) -> Recheck | Refused:
+        """Keep it once the log says who named this official: there is no register of officials to ask."""
+        if not isinstance(prepared, Prepared):
             return prepared
-        return keep(folder, prepared, await self._act_entry(folder, prepared))
-
-    async def _act_entry(self, folder: RoundFolder, act: Act) -> dict[str, Any]:
-        """The log says first who named this official: there is no register of officials to ask."""
-        return await self._entry(log_body(folder.name, act.stage, act.digest()))
-
-    async def settle(
-        self, id: str | None, application: str, outcome: str, official: str, because: str, today: date
-    ) -> Said | Refused:
-        """An official of the department in charge decides what no rule could."""
-        folder = self.city.round(id)
-        with folder.locked():
-            settled = prepare_settlement(
-                folder,
-                read_round(folder),
-                self._asking(folder).applications,
-                application=application,
-                outcome=DECIDED[outcome],
-                official=Official(official, CONSUMER),
-                because=because,
-                decided_on=today,
-                vouched_by=self.operator,
-            )
-            if isinstance(settled, Act):
-                settled = keep_settlement(folder, settled, await self._act_entry(folder, settled))
-        if isinstance(settled, Refused):
-            return settled
-        return {
-            "settled": settled.id,
-            "found": settled.found,
-            "decided": settled.outcome.word,
-            "official": settled.official.staff,
-            "decided_on": settled.decided_on.isoformat(),
-            "in_time": settled.in_time,
-            "remedy": settled.remedy,
-            "again": settled.again,
-        }
+        body = log_body(folder.name, prepared.stage, prepared.digest())
+        return keep(folder, prepared, await self._entry(body))
 
     async def answer_recheck(
         self,

@@ -6,6 +6,7 @@ grants and to the staff numbers it may name. Keys never leave the node; tickets 
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import date
@@ -39,11 +40,14 @@ _NO_GRANT = Refused("node.grant_not_mapped", "this system is not mapped to that 
 _BAD = Refused("node.bad_request", "the request at the door has not its form")
 _UNAVAILABLE = Refused("exchange.log_unavailable", "this node cannot write its log; nothing was asked")
 _NO_ROUNDS = Refused("node.rounds_not_held", "this system may not hold rounds; see rounds in node.toml")
+_NOT_OPENED = Refused("node.round_not_opened", "no such round was opened at this node")
 _SECOND_DATE = Refused("node.second_date", "this round was evaluated for another date; a round has one")
+_NAME = re.compile("[0-9A-Za-z._-]{1,64}")
+_DIGEST = re.compile("[0-9a-f]{64}")
 #: Stages that everybody may see in the log.
 _ROUND_STAGES = frozenset({"opened", "frozen", "seed-committed", "drawn"})
 #: Acts about one application: who did it stands in the log's records, and nothing of it in the open.
-_PERSON_ACTS = frozenset({"recheck-opened", "recheck-answered", "settled"})
+_PERSON_ACTS = frozenset({"recheck-opened", "recheck-answered"})
 #: Seconds a ticket issued here lives.
 CASE_LIFE, ROUND_LIFE = 30 * 24 * 3600, 24 * 3600
 
@@ -62,7 +66,7 @@ class DoorApp:
         clock: Clock,
         evaluated: dict[str, str],
     ) -> None:
-        """`evaluated`: evaluation date by round, as the log holds them; what is asked here is added."""
+        """`evaluated`: evaluation date by round, as the log holds them; what is opened here is added."""
         self._evaluated = evaluated
         self._config, self._ticket_key, self._source, self._outlet = config, ticket_key, source, outlet
         self._log, self._bodies, self._clock = log, bodies, clock
@@ -200,7 +204,10 @@ class DoorApp:
         except TongbanError:
             return _BAD
         at = headers.get("tongban-at", "")
-        if self._evaluated.setdefault(round, at) != at:
+        # Whoever could name rounds at will could ask about one person for as many dates.
+        if round not in self._evaluated:
+            return _NOT_OPENED
+        if self._evaluated[round] != at:
             return _SECOND_DATE
         about = {"round": round, "part": part, "evaluated": at, "rows": keys.rows, "keys": keys.digest}
         return Outgoing(grant, text, f"{round}/{part}", operator, idempotency, body, about, keys.rows)
@@ -257,11 +264,13 @@ class DoorApp:
             return refused_reply(_NO_ROUNDS)
         try:
             asked = orjson.loads(body)
-            held = {name: str(asked[name]) for name in ("round", "stage", "digest")}
-            at = str(date.fromisoformat(asked["at"])) if "at" in asked else ""
+            held = {name: asked[name] for name in ("round", "stage", "digest")}
+            # The leaf is there for ever and for everybody: nothing goes into it but a name and a digest.
+            formed = _NAME.fullmatch(held["round"]) and _DIGEST.fullmatch(held["digest"])
+            at = str(date.fromisoformat(asked["at"])) if held["stage"] == "opened" else ""
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return refused_reply(_BAD)
-        if held["stage"] not in _ROUND_STAGES | _PERSON_ACTS:
+        if not formed or held["stage"] not in _ROUND_STAGES | _PERSON_ACTS:
             return refused_reply(_BAD)
         if at and self._evaluated.setdefault(held["round"], at) != at:
             return refused_reply(_SECOND_DATE)

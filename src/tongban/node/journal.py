@@ -125,7 +125,7 @@ class Journal:
         self.strangers = Strangers()
         self.refusals = Refusals(refused_an_hour)
         self.latest = 0.0  #: time of the newest entry: the node's time never goes behind it
-        #: Evaluation date of each round that the own department has asked about or opened. A second one is refused:
+        #: Evaluation date of each round that the own department has opened. A second one is refused:
         #: by many dates, verdicts about one person would become that person's dates.
         self.evaluated: dict[str, str] = {}
         self._answers: dict[_Key, Remembered] = {}
@@ -144,8 +144,7 @@ class Journal:
         at = unstamp(record["at"]) if "at" in record else 0
         self.latest = max(self.latest, at)
         if "nonce" not in record or "answer_key" not in record:
-            # Own requests and acts; a provider's records have a nonce, and their rounds are others'.
-            if "nonce" not in record and "round" in record and "evaluated" in record:
+            if record.get("stage") == "opened" and "evaluated" in record:
                 self.evaluated.setdefault(record["round"], record["evaluated"])
             return
         if record["created"] > now - 2 * WINDOW:

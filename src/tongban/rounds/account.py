@@ -24,7 +24,7 @@ from tongban.rounds.figures import (
 from tongban.rounds.folder import STAGES, RoundFolder, Stage
 from tongban.rounds.questions import Bytes, Question
 from tongban.rounds.recheck import effective, rechecks
-from tongban.rounds.results import BY_PERSON, counts, read_results
+from tongban.rounds.results import counts, read_results
 from tongban.rounds.round import read_round
 from tongban.rounds.steps import corrections, read_heard, read_verdicts
 from tongban.rounds.verdicts import NOT_ASKED, Asking, Heard, corrected
@@ -108,8 +108,6 @@ def _words(code: str, texts: Mapping[str, tuple[str, str]], own: Reason | None =
     """The policy's text for a reason, else the rule's own, else its code."""
     if code in texts:
         return Words(*texts[code])
-    if code == BY_PERSON:
-        return Words("经办人员核实后认定不符合", "Decided by an official after a look by hand")
     return Words(own.say, own.say_en) if own else Words(code, code)
 
 

@@ -8,7 +8,6 @@
       verdicts/                      stage "verified": every rule's verdicts by position
       decisions/                     stage "decided": the findings, and their signed manifest
       rechecks/                      re-checks, one file an event
-      settled/                       what officials decided by hand, one file an application
       frozen/  drawn/  published/    stages of the same names
       superseded/                    what an earlier stage was before it was set back; nothing is deleted
 

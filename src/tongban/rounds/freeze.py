@@ -22,8 +22,6 @@ from tongban.rounds.folder import RoundFolder, Stage, file_digest
 from tongban.rounds.pool import pool_file, pool_table, pool_tree
 from tongban.rounds.recheck import Recheck, digest_of, effective, rechecks
 from tongban.rounds.round import Round, read_round, read_secret, salted
-from tongban.rounds.settle import digest_of as settled_digest
-from tongban.rounds.settle import outcomes, settlements
 from tongban.rounds.steps import corrections, read_heard, read_verdicts, write_findings
 from tongban.rounds.verdicts import NOT_ASKED, Asking, corrected
 from tongban.rules.decision import Decision
@@ -69,14 +67,9 @@ def freeze(
         "secret": file_digest(folder.path / "round.key"),
     }
 
-    by_hand = settlements(folder)
-    if any(one.in_time for one in by_hand):
-        inputs["settled"] = settled_digest(by_hand)
-
     def write(place: Path) -> None:
         columns = corrected(read_verdicts(folder), corrections(asked.applications, counted))
-        settled = outcomes(asked.applications, by_hand)
-        table = write_findings(folder, place, asked, decisions, columns, key, software, settled)
+        table = write_findings(folder, place, asked, decisions, columns, key, software)
         _write_pools(folder, place, _entered(asked, table), common, key)
 
     return folder.step(Stage.FROZEN, inputs, write)

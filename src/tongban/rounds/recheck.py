@@ -13,10 +13,11 @@ from typing import Any
 from tongban.calendar.workdays import WorkingDays
 from tongban.kit import canonical
 from tongban.kit.errors import Refused
-from tongban.rounds.act import LONGEST_REASON, Act, done_before, nobody, read_act
-from tongban.rounds.folder import STAGES, RoundFolder, Stage
+from tongban.rounds.folder import STAGES, Contradicted, RoundFolder, Stage
 from tongban.rounds.round import Round
 from tongban.rules.verdict import Verdict, unpack
+
+LONGEST_REASON = 2_000  #: characters of what an applicant may write
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,23 @@ def recheck_id(round: str, application: str, rule: str) -> str:
     return hashlib.sha256(f"tongban/recheck/1\n{round}\n{application}\n{rule}".encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A re-check's opening or answer that holds, before it is kept: the log is to name first who vouches for it."""
+
+    id: str
+    event: str  #: "opened", "answered"
+    value: Mapping[str, Any]
+
+    @property
+    def stage(self) -> str:
+        """What the log calls it."""
+        return f"recheck-{self.event}"
+
+    def digest(self) -> str:
+        return canonical.digest(dict(self.value))
+
+
 def prepare_opening(
     folder: RoundFolder,
     round: Round,
@@ -88,7 +106,7 @@ def prepare_opening(
     received_on: date,
     days: WorkingDays,
     vouched_by: str = "",
-) -> Act | Recheck | Refused:
+) -> Prepared | Recheck | Refused:
     """Check a re-check of an applicant who has shown application code and document number (`lookup`).
 
     `first` is what the source found, `source` the department that found it. A re-check that stands there already
@@ -110,13 +128,13 @@ def prepare_opening(
         "department": official.department,
         "received_on": received_on.isoformat(),
     }
-    if done_before(folder, _file(id, "opened"), value, ("said", "staff", "department")):
+    if _said_before(folder, id, "opened", value, ("said", "staff", "department")):
         return _again(folder, id)
     if unpack(first.byte)[0] in (Verdict.MET, Verdict.NOT_APPLICABLE):
         return Refused("rounds.recheck_nothing", "this rule is met or does not concern the application")
     due = days.add_working_days(received_on, round.policy.limits["recheck_working_days"]).day
     more = {"due": due.isoformat(), "first": first.to_json(), "vouched_by": vouched_by}
-    return Act(id, _file(id, "opened"), "recheck-opened", {**value, **more})
+    return Prepared(id, "opened", {**value, **more})
 
 
 def open_recheck(folder: RoundFolder, round: Round, **particulars: Any) -> Recheck | Refused:
@@ -134,7 +152,7 @@ def prepare_answer(
     explained: str,
     answered_on: date,
     vouched_by: str = "",
-) -> Act | Recheck | Refused:
+) -> Prepared | Recheck | Refused:
     """Check the official's answer, which will stand beside the first one.
 
     Whoever answers must belong to the same department; another official than the one named is recorded as such.
@@ -154,13 +172,12 @@ def prepare_answer(
         "explained": explained,
         "answered_on": answered_on.isoformat(),
     }
-    if done_before(folder, _file(id, "answered"), value, ("second", "staff", "department", "explained")):
+    if _said_before(folder, id, "answered", value, ("second", "staff", "department", "explained")):
         return _again(folder, id)
     in_time = STAGES.index(folder.stage) < STAGES.index(Stage.FROZEN)
     changed = unpack(second.byte)[0] is not unpack(recheck.first.byte)[0]
     remedy = "" if in_time or not changed else remedy_of(round)
-    more = {"in_time": in_time, "remedy": remedy, "vouched_by": vouched_by}
-    return Act(id, _file(id, "answered"), "recheck-answered", {**value, **more})
+    return Prepared(id, "answered", {**value, "in_time": in_time, "remedy": remedy, "vouched_by": vouched_by})
 
 
 def answer_recheck(folder: RoundFolder, round: Round, id: str, **particulars: Any) -> Recheck | Refused:
@@ -170,9 +187,27 @@ def answer_recheck(folder: RoundFolder, round: Round, id: str, **particulars: An
 
 def _official_refusal(official: Official, source: str) -> Refused | None:
     """Only whoever answers for the source may look again: there the record can be corrected."""
+    if not official.staff.strip():
+        return Refused("rounds.official_missing", "name the official by staff number")
     if official.department != source:
         return Refused("rounds.recheck_wrong_department", f"an official of {source} must look")
-    return nobody(official.staff)
+    return None
+
+
+def _said_before(folder: RoundFolder, id: str, event: str, value: Mapping[str, Any], names: tuple[str, ...]) -> bool:
+    """Whether the event stands there already with the same `names`; days are not compared. Raises Contradicted."""
+    name = f"rechecks/{id}.{event}.json"
+    kept = _read(folder, name)
+    if kept is None:
+        return False
+    if differs := [one for one in names if _undated(kept[one]) != _undated(value[one])]:
+        raise Contradicted(round=folder.name, what=name, differs=", ".join(differs))
+    return True
+
+
+def _undated(value: Any) -> Any:
+    """An act repeated on another day is the same act: its snapshot is that day's only by name."""
+    return {**value, "snapshot_date": ""} if isinstance(value, dict) else value
 
 
 def _again(folder: RoundFolder, id: str) -> Recheck | Refused:
@@ -180,14 +215,16 @@ def _again(folder: RoundFolder, id: str) -> Recheck | Refused:
     return replace(found, again=True) if found else Refused("rounds.no_recheck", "there is no such re-check")
 
 
-def keep(folder: RoundFolder, act: Act, entry: Mapping[str, Any] | None = None) -> Recheck | Refused:
+def keep(folder: RoundFolder, prepared: Prepared, entry: Mapping[str, Any] | None = None) -> Recheck | Refused:
     """Keep what was prepared, with the place in the log that names who vouched for it."""
-    act.keep(folder, entry)
-    return read_recheck(folder, act.id) or Refused("rounds.no_recheck", "there is no such re-check")
+    value = {**prepared.value, **({"log": dict(entry)} if entry else {})}
+    name = f"rechecks/{prepared.id}.{prepared.event}.json"
+    folder.keep(name, canonical.encode(value) + b"\n", mode=0o600)
+    return read_recheck(folder, prepared.id) or Refused("rounds.no_recheck", "there is no such re-check")
 
 
-def _kept(folder: RoundFolder, prepared: Act | Recheck | Refused) -> Recheck | Refused:
-    return keep(folder, prepared) if isinstance(prepared, Act) else prepared
+def _kept(folder: RoundFolder, prepared: Prepared | Recheck | Refused) -> Recheck | Refused:
+    return keep(folder, prepared) if isinstance(prepared, Prepared) else prepared
 
 
 def remedy_of(round: Round) -> str:
@@ -197,10 +234,10 @@ def remedy_of(round: Round) -> str:
 
 def read_recheck(folder: RoundFolder, id: str) -> Recheck | None:
     """Both answers of one re-check; None if it was never opened."""
-    opened = read_act(folder, _file(id, "opened"))
+    opened = _read(folder, f"rechecks/{id}.opened.json")
     if opened is None:
         return None
-    answered = read_act(folder, _file(id, "answered")) or {}
+    answered = _read(folder, f"rechecks/{id}.answered.json") or {}
     return Recheck(
         id=id,
         application=opened["application"],
@@ -229,8 +266,9 @@ def _second(answered: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _file(id: str, event: str) -> str:
-    return f"rechecks/{id}.{event}.json"
+def _read(folder: RoundFolder, name: str) -> dict[str, Any] | None:
+    place = folder.path / name
+    return dict(canonical.decode(place.read_bytes().removesuffix(b"\n"))) if place.exists() else None
 
 
 def rechecks(folder: RoundFolder) -> list[Recheck]:

@@ -20,8 +20,6 @@ from tongban.rules.decision import NO_RULE, Decision, Outcome, decide_all
 from tongban.rules.verdict import COMMON, Verdict
 
 NO_APPLICABLE_RULE = "no_applicable_rule"
-#: Reason of what an official decided by hand and against the application.
-BY_PERSON = "decided_by_person"
 _NOBODY = COMMON[NO_APPLICABLE_RULE].number
 
 
@@ -66,7 +64,7 @@ def decide(
         outcome=np.full(count, Outcome.NEEDS_PERSON, np.uint8),
         rule=np.full(count, NO_RULE, np.uint8),
         reason=np.full(count, _NOBODY, np.uint8),
-        settled=np.array(applications.column("settled").to_numpy(zero_copy_only=False)),
+        settled=np.asarray(applications.column("settled").to_numpy(zero_copy_only=False)),
     )
     kinds = applications.column("kind").dictionary_encode()
     codes = np.asarray(kinds.indices)
@@ -102,14 +100,6 @@ def _decide_kind(
     found.outcome[rows] = results.outcome
     found.rule[rows] = position[results.rule]
     found.reason[rows] = results.reason
-
-
-def settle(findings: Findings, by_hand: Mapping[int, Outcome]) -> None:
-    """Put officials' decisions, by row, in the place of findings that no rule gave; others stay what they are."""
-    for row, outcome in by_hand.items():
-        if findings.outcome[row] == Outcome.NEEDS_PERSON and findings.rule[row] == NO_RULE:
-            findings.outcome[row], findings.reason[row] = outcome, 0
-            findings.settled[row] = BY_PERSON if outcome is Outcome.NOT_ELIGIBLE else None
 
 
 # --- The result file ----------------------------------------------------------------------------
@@ -160,7 +150,7 @@ def _final_reasons(questions: Sequence[Question], findings: Findings) -> Any:
         reasons[own] = np.array(_codes(question), np.object_)[findings.reason[own]]
     nobody = (findings.rule == NO_RULE) & (findings.reason == _NOBODY)
     reasons[nobody] = NO_APPLICABLE_RULE
-    for reason in (DUPLICATE, CONFLICT, BY_PERSON):
+    for reason in (DUPLICATE, CONFLICT):
         reasons[findings.settled == reason] = reason
     return pa.array(reasons, pa.string())
 

@@ -20,7 +20,7 @@ from tongban.rounds.questions import Bytes, Question
 from tongban.rounds.recheck import Recheck, bytes_by_row, effective, rechecks
 from tongban.rounds.round import Round, read_round
 from tongban.rounds.verdicts import Asking, Heard, Verdicts
-from tongban.rules.decision import Decision, Group, Outcome
+from tongban.rules.decision import Decision, Group
 
 
 class OtherRules(Invalid):
@@ -158,14 +158,9 @@ def write_findings(
     columns: Mapping[str, Bytes],
     key: SigningKey,
     software: Mapping[str, str],
-    by_hand: Mapping[int, Outcome] | None = None,
 ) -> Any:
-    """Write decisions.parquet and manifest.json into `place`; returns the result table.
-
-    `by_hand`: what officials decided (`settle`), by row.
-    """
+    """Write decisions.parquet and manifest.json into `place`; returns the result table."""
     findings = results.decide(asked.questions, decisions, asked.applications, columns)
-    results.settle(findings, by_hand or {})
     table = results.result_table(asked.questions, asked.applications, columns, findings)
     (place / "decisions.parquet").write_bytes(results.to_bytes(table))
     body = _manifest(folder, place, asked.applications, table, software)
