@@ -106,10 +106,10 @@ def test_a_large_body_is_digested_beside_the_loop(counter, monkeypatch, size, ap
     assert len(threads) == apart
 
 
-def test_an_error_that_nobody_planned_is_an_unreadable_register_and_its_message_goes_nowhere(counter, caplog):
+def test_an_error_that_nobody_planned_is_a_fault_and_its_message_goes_nowhere(counter, caplog):
     counter.query.says = Broken("990101198002299016")
     with caplog.at_level(logging.ERROR, "tongban.node"):
-        refused(counter, "register_unavailable", 503, "the department's data cannot be read; nothing is known")
+        refused(counter, "fault", 503, "this node met an error that nobody planned; nothing is known")
     [line] = [one.getMessage() for one in caplog.records]
     # Where it happened: in the file of the fakes, at the line that raised it.
     raised = next(

@@ -48,7 +48,7 @@ _WRONG_NODE = Refused("exchange.wrong_node", "the call is for another node or me
 _CONFLICT = Refused("exchange.idempotency_conflict", "this idempotency key belongs to another request")
 _MISMATCH = Refused("exchange.digest_mismatch", "the body is not the one that was signed")
 _NO_DIRECTORY = Refused("exchange.no_directory", "this node has no directory in force")
-_UNREADABLE = Refused("exchange.register_unavailable", "the department's data cannot be read; nothing is known")
+_FAULT = Refused("exchange.fault", "this node met an error that nobody planned; nothing is known")
 _NO_LOG = Refused("exchange.log_unavailable", "this node cannot write its log; nothing was read or sent")
 
 
@@ -232,10 +232,10 @@ class Gate:
         except TongbanError:
             raise
         except Exception as error:
-            # A register or a file of facts as nobody planned it. Its message may quote a person's data.
+            # Our own mistake, or a register as nobody planned it. Its message may quote a person's data.
             place = traceback.extract_tb(error.__traceback__)[-1]
             _told.error("%s in %s, line %s", type(error).__name__, Path(place.filename).name, place.lineno)
-            return _UNREADABLE
+            return _FAULT
 
     # --- answers --------------------------------------------------------------------------------------
 
