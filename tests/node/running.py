@@ -79,6 +79,12 @@ class NodeProcess:
     def alive(self) -> bool:
         return self._child is not None and self._child.poll() is None
 
+    def ended(self) -> list[int]:
+        """Its exit status; nothing while it runs."""
+        assert self._child is not None
+        status = self._child.poll()
+        return [] if status is None else [status]
+
     def health(self) -> Any:
         """What the node says of itself to anybody."""
         with urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=20) as told:

@@ -223,6 +223,26 @@ def tls_files(config: NodeConfig) -> dict[str, Any]:
     return {"ssl_certfile": config.certificate, "ssl_keyfile": config.certificate_key}
 
 
+#: Bytes of a Unix socket's path that the kernel takes, without the zero that ends it.
+SOCKET_PATH_BYTES = 107
+
+
+class SocketPathTooLong(Invalid):
+    """A path at which the kernel binds no socket."""
+
+    code = "node.socket_path_too_long"
+    message = "The path of the door's socket has {length} bytes; a Unix socket takes at most {most}."
+    remedy = "Put the node's folder at a shorter path, or name a shorter one as [door] socket in node.toml."
+
+
+def door_socket(config: NodeConfig) -> Path | None:
+    """Where the door's Unix socket goes, if there is to be one. Raises SocketPathTooLong."""
+    length = len(os.fsencode(config.door_socket))
+    if length > SOCKET_PATH_BYTES:
+        raise SocketPathTooLong(length=length, most=SOCKET_PATH_BYTES)
+    return Path(config.door_socket) if config.door_socket else None
+
+
 # --- running --------------------------------------------------------------------------------------
 
 
@@ -259,12 +279,12 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    tls = tls_files(config)
+    tls, at_door = tls_files(config), door_socket(config)
     exchange = listening(config.host, config.port)
     patience = {"header_seconds": config.limits.header_seconds, "header_bytes": config.limits.header_bytes}
     servers = [(server(node.exchange, **patience, **tls), exchange)]
-    if config.door_socket:
-        servers.append((server(node.door, **patience), listening_at(Path(config.door_socket))))
+    if at_door:
+        servers.append((server(node.door, **patience), listening_at(at_door)))
     if config.door_port:
         servers.append((server(node.door, **patience), listening("127.0.0.1", config.door_port)))
     tasks = [asyncio.create_task(_served(one, bound)) for one, bound in servers]
