@@ -120,14 +120,18 @@ class Node:
     bodies: BodyReader
     registers: Mapping[str, Register]
 
+    def answers(self) -> bool:
+        """Whether it takes calls: all that a stranger is told."""
+        directory = self.source.current
+        return directory is not None and directory.refusal(self.clock.seconds()) is None
+
     def health(self) -> dict[str, Any]:
-        """What anybody may know: whether it answers, and how old its directory is."""
+        """What the own department may know, at the door: whether it answers, from which directory, how full its log."""
         directory = self.source.current
         now = self.clock.seconds()
-        in_force = directory is not None and directory.refusal(now) is None
         return {
             "node": self.config.id,
-            "answers": in_force,
+            "answers": self.answers(),
             "directory": directory.version if directory else 0,
             "directory_age": int(directory.age(now)) if directory else None,
             "directory_refused": self.source.refused.code if self.source.refused else None,
@@ -154,12 +158,12 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     bodies = BodyReader(config.limits.body_seconds)
     gate = Gate(config, key, source, log, journal, desks, bodies, floored)
     outlet = Outlet(config.member, key, source, log, floored)
-    door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.evaluated)
     node = Node(
         config, floored, log, source, journal, persons, store, gate, outlet,
-        None, door, bodies, registers,  # type: ignore[arg-type]
+        None, None, bodies, registers,  # type: ignore[arg-type]
     )  # fmt: skip
-    node.exchange = ExchangeApp(gate, node.health)
+    node.exchange = ExchangeApp(gate, node.answers)
+    node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.evaluated, node.health)
     return node
 
 
