@@ -217,6 +217,22 @@ def test_tickets_are_judged_by_ticket_keys_in_force():
     assert found.keys_in_force(TRANSPORT, "ticket", NOON) == ()
 
 
+@pytest.mark.parametrize(
+    ("key", "member", "ends"),
+    [
+        ({"until": stamp(NOON + 60)}, {}, NOON + 60),
+        ({"until": stamp(NOON + 60), "revoked_at": stamp(NOON + 30)}, {}, NOON + 30),
+        ({"until": stamp(NOON + 30), "revoked_at": stamp(NOON + 60)}, {}, NOON + 30),
+        ({"until": stamp(NOON + 60)}, {"until": stamp(NOON + 45)}, NOON + 45),
+        ({"until": stamp(NOON + 60)}, {"until": stamp(NOON + 75)}, NOON + 60),
+    ],
+)
+def test_a_key_ends_at_the_earliest_of_its_own_end_its_revocation_and_its_member_s_end(key, member, ends):
+    entries = [one for one in without(the_entries(), "key", TICKET_KEY.id) if one.body.get("code") != TRANSPORT]
+    found = adopted([*entries, a_key_entry(TICKET_KEY, **key), a_member(TRANSPORT, **member)])
+    assert found.key_ends_at(TICKET_KEY.id) == ends
+
+
 def test_what_a_revoked_approval_key_signed_is_signed_by_nobody():
     revoked = a_key_entry(APPROVAL_KEY, revoked_at=stamp(NOON + DAY))
     found = adopted([*without(the_entries(), "key", APPROVAL_KEY.id), revoked])

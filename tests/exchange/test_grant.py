@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.world import (
     APPROVAL_KEY,
     CIVIL_AFFAIRS,
+    DAY,
     HOUR,
     HUB_KEY,
     NOON,
@@ -255,6 +256,10 @@ def test_a_grant_is_read_as_it_was_written():
         {"quota": {"calls": 1, "persons": 1}},
         {"quota": {"calls": 0, "persons": 1, "window_seconds": 1}},
         {"quota": {"calls": True, "persons": 1, "window_seconds": 1}},
+        {"quota": {"calls": 1, "persons": 1, "window_seconds": 0}},
+        {"quota": {"calls": 1, "persons": 1, "window_seconds": 366 * DAY + 1}},
+        {"quota": {"calls": 10**12 + 1, "persons": 1, "window_seconds": 1}},
+        {"quota": {"calls": 1, "persons": 10**12 + 1, "window_seconds": 1}},
         {"max_directory_age": 0},
         {"max_directory_age": 72 * HOUR + 1},
         {"not_before": NOON, "expires_at": NOON},
@@ -274,6 +279,13 @@ def test_a_grant_that_contradicts_itself_or_the_protocol_is_none(change):
     read = grant.from_statement(Statement(body, {}))
     assert isinstance(read, Refused)
     assert read.code == "exchange.grant_malformed"
+
+
+def test_a_quota_s_window_lasts_366_days_at_most_and_its_numbers_have_room():
+    quota = {"calls": 10**12, "persons": 10**12, "window_seconds": 366 * DAY}
+    read = grant.from_statement(Statement(a_grant_body(quota=quota), {}))
+    assert isinstance(read, Grant)
+    assert read.quota == grant.Quota(**quota)
 
 
 @pytest.mark.parametrize(

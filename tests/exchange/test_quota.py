@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.world import DAY, HOUR, NOON
-from tongban.exchange.grant import Quota
+from tongban.exchange.grant import LONGEST_WINDOW, Quota
 from tongban.exchange.quota import SPENT, Quotas, Reservation
 
 THREE = Quota(calls=3, persons=5, window_seconds=DAY)
@@ -104,6 +104,18 @@ def test_old_windows_are_forgotten_and_running_ones_are_not():
     assert quotas.reserve("g", THREE, 1, NOON) is SPENT
     quotas.forget(NOON + 1)
     assert isinstance(quotas.reserve("g", THREE, 1, NOON), Reservation)
+
+
+def test_the_longest_window_is_forgotten_when_it_is_over_and_not_a_second_before():
+    year = Quota(calls=3, persons=5, window_seconds=LONGEST_WINDOW)
+    start = NOON // LONGEST_WINDOW * LONGEST_WINDOW
+    quotas = Quotas()
+    quotas.charge("g", year, 5, start)
+    for now in (NOON, start + LONGEST_WINDOW - 1):
+        quotas.forget(now - LONGEST_WINDOW)
+        assert quotas.reserve("g", year, 1, now) is SPENT
+    quotas.forget(start + LONGEST_WINDOW + 1 - LONGEST_WINDOW)
+    assert quotas._windows == {}
 
 
 @given(st.lists(st.tuples(st.sampled_from(["reserve", "commit", "release"]), st.integers(0, 4)), max_size=80))

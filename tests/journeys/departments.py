@@ -206,9 +206,12 @@ class Running:
         return ""
 
     async def health(self) -> dict[str, Any]:
-        """The provider's health page."""
+        """What the provider says at its door; strangers are told the first of it."""
+        told = self.provider.health()
         async with self.session.get(f"http://127.0.0.1:{self.port}/healthz") as got:
-            return dict(await got.json())
+            assert await got.json() == {"answers": told["answers"]}
+            assert got.status == (200 if told["answers"] else 503)
+        return told
 
 
 @contextlib.asynccontextmanager

@@ -1,10 +1,12 @@
 """Nodes that run: real processes with real sockets, and one inside the test whose clock the test moves."""
 
 import asyncio
+import http.client
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -44,6 +46,19 @@ def until(look: Callable[[], Found | None], what: str, seconds: float = SECONDS)
         time.sleep(0.02)
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """To a node's door, as the uid that runs the tests."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("door")
+        self._path = str(path)
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(30)
+        self.sock.connect(self._path)
+
+
 class NodeProcess:
     """`./tongban node run DIR` as a child."""
 
@@ -79,10 +94,25 @@ class NodeProcess:
     def alive(self) -> bool:
         return self._child is not None and self._child.poll() is None
 
+    def ended(self) -> list[int]:
+        """Its exit status; nothing while it runs."""
+        assert self._child is not None
+        status = self._child.poll()
+        return [] if status is None else [status]
+
     def health(self) -> Any:
-        """What the node says of itself to anybody."""
+        """What the node says of itself at its door, to its owner."""
+        connection = UnixConnection(self.folder / "door.sock")
+        try:
+            connection.request("GET", "/door/v1/health")
+            return json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+
+    def strangers_health(self) -> tuple[int, Any]:
+        """Status, and what the node says of itself to anybody."""
         with urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=20) as told:
-            return json.loads(told.read())
+            return told.status, json.loads(told.read())
 
     def said(self) -> str:
         """What the process has printed: what an operator would photograph."""

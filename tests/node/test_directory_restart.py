@@ -208,7 +208,7 @@ def test_what_a_full_disk_missed_is_not_made_up_with_something_else(settled):
     assert settled.directory.version == 1
 
 
-def test_the_health_page_says_what_was_refused_and_how_many_entries_have_no_effect(tmp_path):
+def test_the_node_s_own_word_says_what_was_refused_and_how_many_entries_have_no_effect(tmp_path):
     clock = MovedClock(NOON)
     departments = Departments(tmp_path, clock, {"kept": DAY, "withdrawn": DAY})
 

@@ -1,14 +1,12 @@
 """The local door: who knocks, for whom, under which grant; and that a look is in the own log before it is made."""
 
 import hashlib
-import http.client
 import json
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,7 +15,7 @@ import pytest
 
 from tests.node.asking import Asker, Got, a_column, numbers
 from tests.node.place import AT, CONSUMER, PROVIDER, Place, grant_id
-from tests.node.running import Inside, NodeProcess, entries, inside, leaf_of, record_of, records, spare
+from tests.node.running import Inside, NodeProcess, UnixConnection, entries, inside, leaf_of, record_of, records, spare
 from tests.world import APPLICANT, HUSBAND, STRANGER
 from tongban.exchange import bulk, listing, receipt
 from tongban.exchange.receipt import Receipt
@@ -29,17 +27,6 @@ from tongban.tlog.tree import leaf_hash
 TOKEN = "the window's own token"
 QUERY = {"subject": {"domain": "citizen", "key": APPLICANT}, "fields": ["status"]}
 HEADERS = {"tongban-operator": "T-0417", "tongban-case": "KC-1", "tongban-at": AT}
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("door")
-        self._path = str(path)
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(30)
-        self.sock.connect(self._path)
 
 
 def knock(node: NodeProcess, path: str, body: Any = None, method: str = "POST", **headers: str) -> Got:
@@ -56,6 +43,42 @@ def knock(node: NodeProcess, path: str, body: Any = None, method: str = "POST", 
 
 def asked(node: NodeProcess, grant: str = "marriage", body: Any = QUERY, call: str = "query", **headers: str) -> Got:
     return knock(node, f"/call/{call}", body, **{**HEADERS, "tongban-grant": grant_id(grant), **headers})
+
+
+# How the node is
+
+
+def test_a_stranger_learns_whether_the_node_takes_calls_and_nothing_else(provider: NodeProcess) -> None:
+    assert provider.strangers_health() == (200, {"answers": True})
+
+
+def test_the_own_department_learns_at_the_door_how_its_node_is(provider: NodeProcess) -> None:
+    told = provider.health()
+    assert (told["node"], told["answers"], told["directory_refused"]) == (PROVIDER, True, None)
+    assert told["directory"] > 0
+    assert told["directory_age"] >= 0
+    assert 0 <= told["entries"] <= provider.size()
+    assert told.keys() == {
+        "node", "answers", "directory", "directory_age", "directory_refused", "ignored", "entries", "mode"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer guessed"}])
+def test_whoever_the_door_does_not_know_is_not_told_how_the_node_is(desk: Inside, headers: dict[str, str]) -> None:
+    for who in (NOBODY, WINDOW):
+        got = at_door(desk, "/health", who, method="GET", **headers)
+        assert (got.code, got.said.keys()) == ("node.door_stranger", {"code", "reason"})
+
+
+def test_a_node_that_has_no_directory_yet_says_so_at_its_door_and_to_strangers_that_it_takes_no_calls(
+    place: Place,
+) -> None:
+    with inside(place, "twin-undirected", CONSUMER, pull=False) as found:
+        told = at_door(found, "/health", (f"uid:{os.getuid()}", 0), method="GET")
+        assert told.status == 200
+        assert [told.said[name] for name in ("answers", "directory", "directory_age")] == [False, 0, None]
+        got = found.send(Asker(place).query().but(method="GET", target="/healthz"))
+        assert (got.status, got.said) == (503, {"answers": False})
 
 
 # Through two real nodes

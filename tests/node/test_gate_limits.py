@@ -34,6 +34,7 @@ from tests.world import (
     TICKET_KEY,
     TRANSPORT,
     a_grant_statement,
+    a_key,
     a_request,
     a_ticket,
 )
@@ -105,10 +106,10 @@ def test_a_large_body_is_digested_beside_the_loop(counter, monkeypatch, size, ap
     assert len(threads) == apart
 
 
-def test_an_error_that_nobody_planned_is_an_unreadable_register_and_its_message_goes_nowhere(counter, caplog):
+def test_an_error_that_nobody_planned_is_a_fault_and_its_message_goes_nowhere(counter, caplog):
     counter.query.says = Broken("990101198002299016")
     with caplog.at_level(logging.ERROR, "tongban.node"):
-        refused(counter, "register_unavailable", 503, "the department's data cannot be read; nothing is known")
+        refused(counter, "fault", 503, "this node met an error that nobody planned; nothing is known")
     [line] = [one.getMessage() for one in caplog.records]
     # Where it happened: in the file of the fakes, at the line that raised it.
     raised = next(
@@ -286,6 +287,35 @@ def test_a_ticket_key_is_judged_at_this_instant(counter):
     counter.source.current = adopted([*without(the_entries(), "key", TICKET_KEY.id), ended])
     counter.clock.forward(1)
     refused(counter, "ticket_forged", 403)
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda at: [*without(the_entries(), "key", TICKET_KEY.id), a_key_entry(TICKET_KEY, until=stamp(at))],
+        lambda at: [*without(the_entries(), "key", TICKET_KEY.id), a_key_entry(TICKET_KEY, revoked_at=stamp(at))],
+    ],
+)
+def test_a_ticket_that_was_verified_before_is_forged_at_the_very_instant_its_key_ends(counter, ends):
+    counter.source.current = adopted(ends(NOON + 60))
+    ticket = a_ticket()
+    for after, status in ((0, 200), (59.5, 200), (60, 403)):
+        counter.clock.now = NOON + after
+        reply = counter.ask(ticket=ticket, idempotency=fresh_nonce())
+        assert (after, reply.status) == (after, status)
+    refused(counter, "ticket_forged", 403, ticket=ticket, idempotency=fresh_nonce())
+
+
+def test_a_ticket_is_verified_again_under_the_one_key_that_signed_it_not_under_another(counter):
+    second = a_key(TRANSPORT, "ticket", 2)
+    entries = [*without(the_entries(), "key", TICKET_KEY.id), a_key_entry(TICKET_KEY, until=stamp(NOON + 60))]
+    counter.source.current = adopted([*entries, a_key_entry(second)])
+    first, later = a_ticket(), a_ticket(key=second)
+    for ticket in (first, later):
+        assert counter.ask(ticket=ticket, idempotency=fresh_nonce()).status == 200
+    counter.clock.forward(60)
+    refused(counter, "ticket_forged", 403, ticket=first, idempotency=fresh_nonce())
+    assert counter.ask(ticket=later, idempotency=fresh_nonce()).status == 200
 
 
 def test_a_forged_ticket_is_not_remembered(counter):

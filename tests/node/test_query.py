@@ -14,7 +14,9 @@ from tests.node.place import PASSPORT, PROVIDER, Place, write_moving
 from tests.node.running import Inside, NodeProcess, inside, records, until
 from tests.world import APPLICANT, HUSBAND
 from tongban.exchange.client import Answer
-from tongban.node.adapters.register import reviewed
+from tongban.node.adapters import connect
+from tongban.node.adapters.register import RegisterUnavailable, reviewed
+from tongban.node.config import RegisterConfig
 
 MOVING = {"grant": "moving", "resource": "civil_affairs/moving"}
 SLOW = {"grant": "slow", "resource": "civil_affairs/slow"}
@@ -126,6 +128,13 @@ def away(register: Path) -> Iterator[None]:
 @pytest.fixture
 def moving(place: Place) -> Path:
     return place.register / "moving.db"
+
+
+@pytest.mark.parametrize("url", ["registers-of-2014", "", "postgresql://reader:secret@db:port/persons", "mysql://db/p"])
+def test_an_address_that_no_adapter_can_open_is_a_register_that_does_not_answer_and_is_not_repeated(url: str) -> None:
+    with pytest.raises(RegisterUnavailable) as raised:
+        connect(RegisterConfig("persons", "url", url))
+    assert "secret" not in str(raised.value)
 
 
 def test_a_register_that_is_gone_is_no_no_and_works_again_when_it_is_back(

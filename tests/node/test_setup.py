@@ -1,9 +1,12 @@
 """`./tongban node init|check|refresh|run`: what an operator meets first."""
 
 import json
+import re
 import shutil
 import sqlite3
 import stat
+import tempfile
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,12 +14,15 @@ from typing import Any
 import pytest
 
 from tests.node.place import MARRIAGE, POLICE, PROVIDER, Place, copied
+from tests.node.running import spare, until
 from tongban.cli.main import main
 from tongban.kit.config import FileInvalid
 from tongban.node import config as configs
 from tongban.node import setup
+from tongban.node.config import NodeConfig
 from tongban.node.facts import RegisterShrunk
-from tongban.node.program import UnsafeInProduction, refuse_unsafe
+from tongban.node.program import SocketPathTooLong, UnsafeInProduction, door_socket, refuse_unsafe
+from tongban.node.server import listening_at
 from tongban.tlog.verify import verify
 
 MEMBER = "11990100TB000001XB"
@@ -174,6 +180,52 @@ def test_a_check_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str
     after = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     assert {path.name for path in after.keys() - before.keys()} <= {"directory-memory.json"}
     assert {path: after[path] for path in before} == before
+
+
+def socket_of(config: NodeConfig, length: int) -> NodeConfig:
+    """The same node with a door at a path of so many bytes, in a folder that is there."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    return replace(config, door_socket=f"{folder}/{'s' * (length - len(str(folder)) - 1)}")
+
+
+def test_a_door_s_socket_may_have_as_long_a_path_as_the_kernel_binds_and_no_longer(place: Place) -> None:
+    config = configs.read(place.node(PROVIDER))
+    longest, beyond = socket_of(config, 107), socket_of(config, 108)
+    at_door = door_socket(longest)
+    assert at_door == Path(longest.door_socket)
+    listening_at(at_door).close()
+    shutil.rmtree(at_door.parent)
+    with pytest.raises(OSError, match="too long"):
+        listening_at(Path(beyond.door_socket))
+    Path(beyond.door_socket).parent.rmdir()
+    with pytest.raises(SocketPathTooLong) as refused:
+        door_socket(beyond)
+    assert "108 bytes; a Unix socket takes at most 107" in str(refused.value)
+
+
+def test_a_door_s_path_is_counted_in_bytes_not_in_characters(place: Place) -> None:
+    config = configs.read(place.node(PROVIDER))
+    with pytest.raises(SocketPathTooLong):
+        door_socket(replace(config, door_socket="/run/" + "入" * 35))
+
+
+def test_a_node_without_a_socket_has_none(place: Place) -> None:
+    assert door_socket(replace(configs.read(place.node(PROVIDER)), door_socket="")) is None
+
+
+def test_a_door_s_path_that_is_too_long_is_found_and_refused_before_anything_is_served(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def with_long_door(text: str) -> str:
+        return re.sub(r"^\[door\]\n(socket = .*\n)?", f'[door]\nsocket = "{"s" * 108}"\n', text, flags=re.MULTILINE)
+
+    node = spare(place, "long-door", toml=with_long_door, start=False)
+    assert "a Unix socket takes at most 107" in findings(capsys, node.folder)[1]["door"]
+    status = until(node.start().ended, "the node refuses to start")
+    assert status == [2]
+    assert "a Unix socket takes at most 107" in node.said()
+    assert "[door] socket in node.toml" in node.said()
+    assert not (node.folder / "address.json").exists()
 
 
 # refresh

@@ -111,13 +111,16 @@ def test_removing_old_snapshots_spares_the_pinned_the_newest_and_the_current(
     assert seen(part(twin, asker, "spared", 1)) == pinned
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "no facts"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "no facts", "no place"])
 def test_facts_that_cannot_be_read_are_no_no(place: Place, damage: str) -> None:
     name = f"twin-{damage.replace(' ', '-')}"
     with inside(place, name, PROVIDER) as found:
         folder = found.node.store.place(MARRIAGE)
         if damage == "no facts":
             shutil.rmtree(folder)
+        elif damage == "no place":
+            [about] = folder.glob("*/snapshot.json")
+            about.write_text("{}")
         else:
             [file] = folder.glob("*/facts.citizen.arrow")
             file.write_bytes(b"ARROW1\0\0") if damage == "cut" else file.unlink()
@@ -125,6 +128,7 @@ def test_facts_that_cannot_be_read_are_no_no(place: Place, damage: str) -> None:
         for asked in (asker.verify(), asker.match()):
             got = found.send(asked)
             assert (got.code, got.status) == ("exchange.register_unavailable", 503)
+            assert "the facts of this register" in got.said["reason"]
             assert isinstance(asker.judged(asked, got), Answer)
         assert found.send(asker.query()).status == 200
 

@@ -91,6 +91,12 @@ class Directory:
             return ()
         return tuple(key.public for key in self.by_role.get((member, role), ()) if not key.refusal(now))
 
+    def key_ends_at(self, key_id: str) -> float:
+        """Seconds since 1970 at which a listed key stops counting: its own end, its revocation or its member's end."""
+        key = self.keys[key_id]
+        ends = (key.until, key.revoked_at, self.members[key.member].until)
+        return min(end for end in ends if end is not None)
+
 
 UNKNOWN_KEY: Final = Refused("exchange.unknown_key", "the directory has no such key for this member")
 

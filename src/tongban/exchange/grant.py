@@ -17,6 +17,8 @@ from tongban.kit.keys import PublicKey
 from tongban.kit.statement import Statement
 
 LONGEST_DIRECTORY_AGE: Final = 72 * 3600  #: seconds; no directory is valid for longer
+#: Seconds. A node remembers what was spent for as long; of a longer window it would forget calls, and answer too many.
+LONGEST_WINDOW: Final = 366 * 86_400
 
 
 class Asked(Protocol):
@@ -81,7 +83,11 @@ _ROW: Final = {
     "column": shape.is_field,
     "in": shape.list_of(lambda value: _SCALAR(value) or _IN_LONG(value), 1, 1000),
 }
-_QUOTA: Final = {name: shape.integer(1, 10**12) for name in ("calls", "persons", "window_seconds")}
+_QUOTA: Final = {
+    "calls": shape.integer(1, 10**12),
+    "persons": shape.integer(1, 10**12),
+    "window_seconds": shape.integer(1, LONGEST_WINDOW),
+}
 SHAPE: Final[shape.Shape] = {
     "kind": shape.exactly("grant"),
     "id": shape.is_random,

@@ -30,7 +30,7 @@ _BY_STATUS: Final[Mapping[int, str]] = {
     429: "rate_limited quota_spent",
     502: "no_answer answer_unsigned answer_malformed answer_foreign answer_forged answer_altered",
     503: """before_start no_directory directory_expired directory_too_old log_unavailable
-            register_unavailable register_changed register_unclear""",
+            register_unavailable register_changed register_unclear fault""",
     504: "register_slow",
 }
 

@@ -1,6 +1,6 @@
 """The node's front to other nodes: bare ASGI, two kinds of path, nothing else answers.
 
-`/v1/…` goes through the gate; `/healthz` says whether the node can answer calls.
+`/v1/…` goes through the gate; `/healthz` says whether the node takes calls, and nothing else of it.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -20,15 +20,15 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class ExchangeApp:
     """ASGI application of a node's exchange port."""
 
-    def __init__(self, gate: Gate, health: Callable[[], dict[str, Any]]) -> None:
-        self._call, self._health = gate.call, health
+    def __init__(self, gate: Gate, answers: Callable[[], bool]) -> None:
+        self._call, self._answers = gate.call, answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         path: bytes = scope.get("raw_path") or scope["path"].encode()
         if path == b"/healthz":
-            reply = _health_reply(self._health())
+            reply = _health_reply(self._answers())
         else:
             if query := scope["query_string"]:
                 # No call has one, so no identifier can stand in an address: the gate knows no such path.
@@ -52,6 +52,7 @@ def refused_reply(refused: Refused) -> Reply:
     return Reply(status_of(refused.code), [(b"content-type", b"application/json")], body)
 
 
-def _health_reply(state: dict[str, Any]) -> Reply:
-    status = 200 if state["answers"] else 503
-    return Reply(status, [(b"content-type", b"application/json")], orjson.dumps(state))
+def _health_reply(answers: bool) -> Reply:
+    """Anybody may ask: how much a department is asked, or how old its directory is, would tell whom to attack when."""
+    body = orjson.dumps({"answers": answers})
+    return Reply(200 if answers else 503, [(b"content-type", b"application/json")], body)

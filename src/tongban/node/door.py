@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
@@ -65,9 +65,10 @@ class DoorApp:
         bodies: BodyReader,
         clock: Clock,
         evaluated: dict[str, str],
+        health: Callable[[], dict[str, Any]],
     ) -> None:
         """`evaluated`: evaluation date by round, as the log holds them; what is opened here is added."""
-        self._evaluated = evaluated
+        self._evaluated, self._health = evaluated, health
         self._config, self._ticket_key, self._source, self._outlet = config, ticket_key, source, outlet
         self._log, self._bodies, self._clock = log, bodies, clock
         self._tokens = {system.token_sha256: system for system in config.systems if system.token_sha256}
@@ -94,6 +95,8 @@ class DoorApp:
         method, path = scope["method"], scope["path"]
         if (method, path) == ("GET", "/door/v1/grants"):
             return self._grants(system)
+        if (method, path) == ("GET", "/door/v1/health"):
+            return _json(self._health())
         operator = headers.get("tongban-operator", "")
         if not operator:
             return refused_reply(_NO_OPERATOR)

@@ -48,7 +48,7 @@ _WRONG_NODE = Refused("exchange.wrong_node", "the call is for another node or me
 _CONFLICT = Refused("exchange.idempotency_conflict", "this idempotency key belongs to another request")
 _MISMATCH = Refused("exchange.digest_mismatch", "the body is not the one that was signed")
 _NO_DIRECTORY = Refused("exchange.no_directory", "this node has no directory in force")
-_UNREADABLE = Refused("exchange.register_unavailable", "the department's data cannot be read; nothing is known")
+_FAULT = Refused("exchange.fault", "this node met an error that nobody planned; nothing is known")
 _NO_LOG = Refused("exchange.log_unavailable", "this node cannot write its log; nothing was read or sent")
 
 
@@ -110,7 +110,7 @@ class Gate:
         self._config, self._key, self._source, self._log = config, key, source, log
         self._journal, self._desks, self._bodies, self._clock = journal, desks, bodies, clock
         self._rate = Buckets(config.limits.calls_per_second, config.limits.burst)
-        self._tickets: dict[str, tuple[Ticket, Directory]] = {}
+        self._tickets: dict[str, tuple[Ticket, Directory, float]] = {}
 
     async def call(self, method: bytes, path: bytes, headers: Headers, peer: str, receive: Receive) -> Reply:
         """Answer one request. Never raises for anything a caller can send."""
@@ -195,28 +195,27 @@ class Gate:
             return grants.NO_GRANT
         if refused := grants.refusal(grant, envelope, now, directory.age(now)):
             return refused
-        ticket = self._ticket(envelope, directory)
+        ticket = self._ticket(envelope, directory, now)
         if isinstance(ticket, Refused):
             return ticket
         if refused := tickets.refusal(ticket, envelope, now):
             return refused
         return Admitted(envelope, grant, ticket, directory, now, stamp(now))
 
-    def _ticket(self, envelope: Envelope, directory: Directory) -> Ticket | Refused:
-        """The ticket, read and verified once for each directory it was verified against."""
+    def _ticket(self, envelope: Envelope, directory: Directory, now: float) -> Ticket | Refused:
+        """The ticket, verified once for each directory, and again once the key that signed it has ended."""
         held = self._tickets.get(envelope.ticket)
-        if held is not None and held[1] is directory:
+        if held is not None and held[1] is directory and now < held[2]:
             return held[0]
         ticket = tickets.read(envelope.ticket)
         if isinstance(ticket, Refused):
             return ticket
-        if refused := tickets.signature_refusal(
-            ticket, directory.keys_in_force(ticket.consumer, "ticket", self._clock.seconds())
-        ):
+        if refused := tickets.signature_refusal(ticket, directory.keys_in_force(ticket.consumer, "ticket", now)):
             return refused
+        [signer] = ticket.statement.signatures
         if len(self._tickets) >= MOST_TICKETS:
             self._tickets.clear()
-        self._tickets[envelope.ticket] = (ticket, directory)
+        self._tickets[envelope.ticket] = (ticket, directory, directory.key_ends_at(signer))
         return ticket
 
     async def _answered(self, admitted: Admitted, receive: Receive) -> Answered | Refused:
@@ -233,10 +232,10 @@ class Gate:
         except TongbanError:
             raise
         except Exception as error:
-            # A register or a file of facts as nobody planned it. Its message may quote a person's data.
+            # Our own mistake, or a register as nobody planned it. Its message may quote a person's data.
             place = traceback.extract_tb(error.__traceback__)[-1]
             _told.error("%s in %s, line %s", type(error).__name__, Path(place.filename).name, place.lineno)
-            return _UNREADABLE
+            return _FAULT
 
     # --- answers --------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from tongban.exchange.envelope import Envelope
-from tongban.exchange.grant import Grant
+from tongban.exchange.grant import LONGEST_WINDOW, Grant
 from tongban.exchange.nonces import WINDOW, Nonces
 from tongban.exchange.quota import Quotas, Reservation
 from tongban.exchange.ticket import RoundTicket, Ticket
@@ -23,9 +23,6 @@ from tongban.tlog.log import Log
 
 #: Stored answers are personal data: a day, then only their digests.
 ANSWER_SECONDS = 24 * 3600
-
-#: No quota's window is longer than a year.
-_LONGEST_WINDOW = 366 * 86_400
 
 _Key = tuple[str, str, str]  #: consumer, grant, idempotency key
 
@@ -155,7 +152,7 @@ class Journal:
             key = (record["consumer"], record["grant"], record["idempotency"])
             occasion = " ".join((record.get("evaluated", ""), record.get("keys", ""))).strip()
             self._answers[key] = Remembered(record["intent"], stored.index, at, occasion)
-        if at > now - _LONGEST_WINDOW:
+        if at > now - LONGEST_WINDOW:
             persons = orjson.loads(stored.leaf)["n"]
             self._charges.setdefault(record["grant"], []).append((at, persons))
 
@@ -188,7 +185,7 @@ class Journal:
         old = [key for key, known in self._answers.items() if known.at <= now - ANSWER_SECONDS]
         for key in old:
             del self._answers[key]
-        self.quotas.forget(now - _LONGEST_WINDOW)
+        self.quotas.forget(now - LONGEST_WINDOW)
 
     # --- quota ----------------------------------------------------------------------------------------
 

@@ -18,13 +18,14 @@ from tongban.kit.errors import Refused
 from tongban.node.gate import Admitted, Answered
 from tongban.node.persons import Persons
 from tongban.node.questions import STALE, WORDS, Question, Questions
-from tongban.node.store import Facts, FactStore
+from tongban.node.store import UNREADABLE, Facts, FactStore
 from tongban.rules import engine
 from tongban.rules.compile import COMPILER_VERSION
 
 _WRONG_DOMAIN = Refused("exchange.wrong_domain", "the rule is not asked by this kind of key")
 _BAD_KEYS = Refused("exchange.key_malformed", "a key is not in the one spelling of its kind")
 _NO_FACTS = Refused("exchange.register_unavailable", "the facts of this register were not made yet; nothing is known")
+_DAMAGED = Refused("exchange.register_unavailable", "the facts of this register cannot be read; nothing is known")
 _GONE = Refused("exchange.snapshot_gone", "the snapshot that this round first saw is gone")
 
 
@@ -50,7 +51,10 @@ class MatchDesk:
         keys = self._keys(ticket, question, body)
         if isinstance(keys, Refused):
             return keys
-        facts = self._facts(ticket, question)
+        try:
+            facts = self._facts(ticket, question)
+        except UNREADABLE:
+            return _DAMAGED
         if isinstance(facts, Refused):
             return facts
         at = date.fromisoformat(ticket.at)

@@ -120,14 +120,18 @@ class Node:
     bodies: BodyReader
     registers: Mapping[str, Register]
 
+    def answers(self) -> bool:
+        """Whether it takes calls: all that a stranger is told."""
+        directory = self.source.current
+        return directory is not None and directory.refusal(self.clock.seconds()) is None
+
     def health(self) -> dict[str, Any]:
-        """What anybody may know: whether it answers, and how old its directory is."""
+        """What the own department may know, at the door: whether it answers, from which directory, how full its log."""
         directory = self.source.current
         now = self.clock.seconds()
-        in_force = directory is not None and directory.refusal(now) is None
         return {
             "node": self.config.id,
-            "answers": in_force,
+            "answers": self.answers(),
             "directory": directory.version if directory else 0,
             "directory_age": int(directory.age(now)) if directory else None,
             "directory_refused": self.source.refused.code if self.source.refused else None,
@@ -154,12 +158,12 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     bodies = BodyReader(config.limits.body_seconds)
     gate = Gate(config, key, source, log, journal, desks, bodies, floored)
     outlet = Outlet(config.member, key, source, log, floored)
-    door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.evaluated)
     node = Node(
         config, floored, log, source, journal, persons, store, gate, outlet,
-        None, door, bodies, registers,  # type: ignore[arg-type]
+        None, None, bodies, registers,  # type: ignore[arg-type]
     )  # fmt: skip
-    node.exchange = ExchangeApp(gate, node.health)
+    node.exchange = ExchangeApp(gate, node.answers)
+    node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.evaluated, node.health)
     return node
 
 
@@ -223,6 +227,26 @@ def tls_files(config: NodeConfig) -> dict[str, Any]:
     return {"ssl_certfile": config.certificate, "ssl_keyfile": config.certificate_key}
 
 
+#: Bytes of a Unix socket's path that the kernel takes, without the zero that ends it.
+SOCKET_PATH_BYTES = 107
+
+
+class SocketPathTooLong(Invalid):
+    """A path at which the kernel binds no socket."""
+
+    code = "node.socket_path_too_long"
+    message = "The path of the door's socket has {length} bytes; a Unix socket takes at most {most}."
+    remedy = "Put the node's folder at a shorter path, or name a shorter one as [door] socket in node.toml."
+
+
+def door_socket(config: NodeConfig) -> Path | None:
+    """Where the door's Unix socket goes, if there is to be one. Raises SocketPathTooLong."""
+    length = len(os.fsencode(config.door_socket))
+    if length > SOCKET_PATH_BYTES:
+        raise SocketPathTooLong(length=length, most=SOCKET_PATH_BYTES)
+    return Path(config.door_socket) if config.door_socket else None
+
+
 # --- running --------------------------------------------------------------------------------------
 
 
@@ -259,12 +283,12 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    tls = tls_files(config)
+    tls, at_door = tls_files(config), door_socket(config)
     exchange = listening(config.host, config.port)
     patience = {"header_seconds": config.limits.header_seconds, "header_bytes": config.limits.header_bytes}
     servers = [(server(node.exchange, **patience, **tls), exchange)]
-    if config.door_socket:
-        servers.append((server(node.door, **patience), listening_at(Path(config.door_socket))))
+    if at_door:
+        servers.append((server(node.door, **patience), listening_at(at_door)))
     if config.door_port:
         servers.append((server(node.door, **patience), listening("127.0.0.1", config.door_port)))
     tasks = [asyncio.create_task(_served(one, bound)) for one, bound in servers]

@@ -29,7 +29,7 @@ from tongban.node.adapters.register import (
 )
 from tongban.node.config import DOCUMENTS, ResourceConfig
 from tongban.node.gate import Admitted, Answered
-from tongban.node.store import Facts, FactStore
+from tongban.node.store import UNREADABLE, Facts, FactStore
 from tongban.tlog.pseudonym import pseudonym
 
 _MOST_PEOPLE = 20_000
@@ -176,7 +176,7 @@ class QueryDesk:
         try:
             snapshot = self._store.current(config.id)
             return key, self._store.facts(snapshot, subject.domain) if snapshot else None
-        except (OSError, ValueError, KeyError):
+        except UNREADABLE:
             # Facts that cannot be read take nothing from what the register says; only its silence says nothing then.
             return key, None
 

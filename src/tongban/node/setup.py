@@ -16,7 +16,7 @@ from tongban.kit.keys import new_key, read_key
 from tongban.node import config as configs
 from tongban.node.adapters.register import Register
 from tongban.node.config import NodeConfig, ResourceConfig
-from tongban.node.program import online_key, open_registers, origin_of, tls_files
+from tongban.node.program import door_socket, online_key, open_registers, origin_of, tls_files
 from tongban.node.snapshots import Snapshot, erase_abandoned
 from tongban.node.source import DirectorySource
 from tongban.node.store import FactStore
@@ -129,6 +129,8 @@ def check(folder: Path, pass_phrase: str | None = None) -> Iterator[Finding]:
     if config.mode == "production" and pass_phrase is None:
         yield Finding("keys", False, "production mode needs sealed keys", "Make the keys with a pass phrase.")
     yield _tried("certificate", lambda: tls_files(config))
+    if config.door_socket:
+        yield _tried("door", lambda: door_socket(config))
     yield from _check_registers(config)
     yield from _check_directory(config)
 

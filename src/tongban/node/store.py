@@ -65,8 +65,12 @@ class Facts:
         return [text.as_py() for text in self._spelled[SPELLING][first:end]]
 
 
+#: What `FactStore` raises for facts that are damaged or half removed: they say nothing of anybody.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError)
+
+
 class FactStore:
-    """The facts of a node's resources."""
+    """The facts of a node's resources. Its look-ups raise what `UNREADABLE` lists."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -12,7 +12,7 @@ from tongban.identity.subject import Subject, read_subject
 from tongban.kit.errors import Refused
 from tongban.node.gate import Admitted, Answered
 from tongban.node.questions import STALE, Question, Questions
-from tongban.node.store import FactStore
+from tongban.node.store import UNREADABLE, FactStore
 from tongban.rules.compile import COMPILER_VERSION
 from tongban.rules.facts import from_plain
 from tongban.rules.verdict import unpack
@@ -21,6 +21,7 @@ _BAD_SUBJECT = Refused("exchange.bad_subject", "the subject's key is not in its 
 _WRONG_DOMAIN = Refused("exchange.wrong_domain", "the rule is not asked by this kind of key")
 _BAD_ASKS = Refused("exchange.wrong_asks", "the asked values are not exactly those that the rule needs")
 _NO_FACTS = Refused("exchange.register_unavailable", "the facts of this register were not made yet; nothing is known")
+_DAMAGED = Refused("exchange.register_unavailable", "the facts of this register cannot be read; nothing is known")
 
 
 class VerifyDesk:
@@ -49,8 +50,11 @@ class VerifyDesk:
     def _judged(
         self, admitted: Admitted, question: Question, subject: Subject, values: dict[str, Any]
     ) -> Answered | Refused:
-        snapshot = self._store.current(question.resource)
-        facts = self._store.facts(snapshot, str(subject.domain)) if snapshot else None
+        try:
+            snapshot = self._store.current(question.resource)
+            facts = self._store.facts(snapshot, str(subject.domain)) if snapshot else None
+        except UNREADABLE:
+            return _DAMAGED
         if snapshot is None:
             return _NO_FACTS
         if facts is None:

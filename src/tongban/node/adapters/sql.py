@@ -34,7 +34,11 @@ _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IN
 
 
 def connect(config: RegisterConfig) -> "SqliteRegister":
-    url = sqlalchemy.make_url(config.location)
+    try:
+        url = sqlalchemy.make_url(config.location)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        # The address may hold a password: it is not repeated.
+        raise RegisterUnavailable(register=config.name, what="its url cannot be read") from None
     if url.get_backend_name() != "sqlite" or not url.database:
         raise RegisterUnavailable(register=config.name, what=f"no adapter for {url.get_backend_name()} yet")
     return SqliteRegister(config.name, url.database)
