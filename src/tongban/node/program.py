@@ -261,7 +261,8 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
         loop.add_signal_handler(number, stop.set)
     tls = tls_files(config)
     exchange = listening(config.host, config.port)
-    patience = {"header_seconds": config.limits.header_seconds, "header_bytes": config.limits.header_bytes}
+    words = ("header_seconds", "header_bytes", "connections_per_address")
+    patience = {word: getattr(config.limits, word) for word in words}
     servers = [(server(node.exchange, **patience, **tls), exchange)]
     if config.door_socket:
         servers.append((server(node.door, **patience), listening_at(Path(config.door_socket))))
