@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from tests.node.asking import Asker, wire
 from tests.node.place import Place
 from tests.node.running import NodeProcess, spare
+from tests.node.test_tls import certificate
 from tongban.node.connections import Connections, address_of
 from tongban.node.server import listening_at, server
 
@@ -19,15 +21,15 @@ MOST = 5
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: node\r\n\r\n"
 
 
+def few(text: str) -> str:
+    """Messages may take their time here: only the number of connections closes one."""
+    limits = f"[limits]\nconnections_per_address = {MOST}"
+    return text.replace("[limits]", limits).replace("header_seconds = 1\n", "header_seconds = 60\n")
+
+
 @pytest.fixture(scope="module")
 def node(place: Place) -> Iterator[NodeProcess]:
-    limits = f"[limits]\nconnections_per_address = {MOST}"
-    # Messages may take their time here: only the number of connections closes one.
-    one = spare(
-        place,
-        "crowded",
-        toml=lambda text: text.replace("[limits]", limits).replace("_seconds = 1\n", "_seconds = 60\n"),
-    )
+    one = spare(place, "crowded", toml=few)
     try:
         yield one.ready()
         assert one.alive
@@ -75,7 +77,7 @@ def asks(sock: socket.socket, text: bytes = HEALTH) -> bytes:
     try:
         sock.sendall(text)
         return sock.recv(65_536)
-    except ConnectionError:
+    except (ConnectionError, ssl.SSLError):
         return b""
 
 
@@ -141,6 +143,30 @@ def test_another_address_is_not_touched(peer: Peer, other: Peer) -> None:
     assert stays_open(*others)
     assert asks(other.connected()) == b""
     assert stays_open(*silent)
+
+
+def test_behind_tls_places_are_given_and_refused_alike(place: Place) -> None:
+    tls = '[node]\ncertificate = "tls.pem"\ncertificate_key = "tls.key"'
+    one = spare(place, "crowded-tls", toml=lambda text: few(text).replace("[node]", tls), start=False)
+    certificate(one.folder)
+    peer = Peer(one.start().ready())
+    try:
+        held = [shaken(peer.connected()) for _ in range(MOST)]
+        assert stays_open(*held[1:])
+        new = shaken(peer.connected())
+        assert stays_open(new, *held[1:])
+        assert asks(held[0]) == b""
+        assert asks(shaken(peer.connected())) == b""
+        assert stays_open(new, *held[1:])
+    finally:
+        assert one.stop() == 0
+
+
+def shaken(sock: socket.socket) -> socket.socket:
+    """After the TLS handshake, with whatever certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(sock)
 
 
 def test_the_unix_socket_is_not_counted(tmp_path: Path) -> None:
