@@ -111,6 +111,7 @@ class Limits:
     memory_mb: int = 1024
     threads: int = 2
     refused_an_hour: int = 100
+    repeats_a_key: int = 20
 
 
 @dataclass(frozen=True, slots=True)

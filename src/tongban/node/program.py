@@ -145,7 +145,7 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     log = Log.open(config.folder / "log", origin_of(config), key, floored)
     source = DirectorySource(config.directory, config.folder / "directory.json", config.directory_root, floored)
     source.load_kept()
-    journal = Journal(log, config.limits.refused_an_hour, floored.seconds())
+    journal = Journal(log, config.limits, floored.seconds())
     floored.floor = journal.latest
     persons = Persons(log, Spool(config.folder / "spool"))
     registers = open_registers(config)
