@@ -134,7 +134,7 @@ class Counter:
             Path(), PROVIDER_NODE, CIVIL_AFFAIRS, "127.0.0.1", 0, "demonstration", "", "", "", "", 20, "", 0, (),
             {}, {}, self.limits,
         )  # fmt: skip
-        self.journal = Journal(self.log, self.limits.refused_an_hour, NOON)  # type: ignore[arg-type]
+        self.journal = Journal(self.log, self.limits, NOON)  # type: ignore[arg-type]
         desks = {"query": self.query, "match": self.match}
         self.gate = Gate(
             config, ANSWERING_KEY, self.source, self.log, self.journal, desks, BodyReader(30), self.clock,  # type: ignore[arg-type]

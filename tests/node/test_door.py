@@ -20,6 +20,7 @@ from tests.world import APPLICANT, HUSBAND, STRANGER
 from tongban.exchange import bulk, listing, receipt
 from tongban.exchange.receipt import Receipt
 from tongban.kit import statement
+from tongban.node import outlet
 from tongban.tlog.pseudonym import pseudonym
 from tongban.tlog.storage import DiskFull
 from tongban.tlog.tree import leaf_hash
@@ -405,6 +406,8 @@ class Elsewhere:
         self.heard: list[dict[str, str]] = []
         self.say: Callable[[dict[str, str]], tuple[int, dict[str, str], bytes]] = lambda _: (200, {}, b"{}")
         self.watch: Callable[[], None] = lambda: None
+        self.pour: Callable[[Callable[[bytes], Any]], None] | None = None  #: answers byte by byte, instead of `say`
+        self.cut = threading.Event()  #: the asker ended the connection while this was pouring
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -414,6 +417,13 @@ class Elsewhere:
                 self.rfile.read(int(self.headers["content-length"]))
                 outer.watch()
                 outer.heard.append(dict(self.headers))
+                if outer.pour is not None:
+                    self.close_connection = True
+                    try:
+                        outer.pour(self.wfile.write)
+                    except ConnectionError:
+                        outer.cut.set()
+                    return
                 status, headers, body = outer.say(dict(self.headers))
                 self.send_response(status)
                 for name, value in ({"content-length": str(len(body))} | headers).items():
@@ -451,7 +461,8 @@ def elsewhere(place: Place) -> Iterator[Elsewhere]:
 def window(desk: Inside, elsewhere: Elsewhere) -> Inside:
     desk.run(desk.node.source.pull())
     elsewhere.heard.clear()
-    elsewhere.watch = lambda: None
+    elsewhere.watch, elsewhere.pour = lambda: None, None
+    elsewhere.cut.clear()
     return desk
 
 
@@ -517,10 +528,11 @@ def stale(asker: Asker, provider: NodeProcess) -> Callable[[dict[str, str]], tup
         (lambda _: (403, {}, b'{"code":"exchange.no_grant"}'), "exchange.answer_unsigned"),
         (lambda _: (302, {"location": "http://127.0.0.1:1/v1/query"}, b""), "exchange.answer_unsigned"),
         (lambda _: (200, {"content-encoding": "gzip"}, b"\x1f\x8b"), "exchange.answer_unsigned"),
-        (lambda _: (200, {"content-length": str(2**40)}, b"{}"), "exchange.no_answer"),
+        (lambda _: (200, {"content-length": str(2**40)}, b"{}"), "exchange.answer_too_large"),
+        (lambda _: (200, {"content-length": "1000"}, b"{}"), "exchange.no_answer"),
         (lambda _: (200, {"x": "y" * 100_000}, b"{}"), "exchange.no_answer"),
     ],
-    ids=["unsigned", "refused by nobody", "sent elsewhere", "packed", "longer than it is", "a header without end"],
+    ids=["unsigned", "refused by nobody", "sent elsewhere", "packed", "too long", "longer than it is", "head"],
 )
 def test_an_answer_that_nobody_signed_is_no_answer(
     window: Inside, elsewhere: Elsewhere, answer: Any, code: str, monkeypatch: pytest.MonkeyPatch
@@ -540,12 +552,69 @@ def test_another_node_s_honest_answer_is_no_answer(
     assert ask_elsewhere(window).code == "exchange.answer_foreign"
 
 
-def test_more_bytes_than_an_answer_may_have_are_not_taken(
-    window: Inside, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+PIECE = b"x" * 65_536
+
+
+def poured(elsewhere: Elsewhere, head: bytes, piece: bytes, pieces: int | None = None) -> list[int]:
+    """Let the other node send `head`, then `piece` for ever or so often; bytes that it got rid of, as they go."""
+    sent: list[int] = []
+
+    def pour(write: Callable[[bytes], Any]) -> None:
+        write(OK + head)
+        while pieces is None or len(sent) < pieces:
+            write(piece)
+            sent.append(len(piece))
+
+    elsewhere.pour = pour
+    return sent
+
+
+@pytest.mark.parametrize("announced", [b"transfer-encoding: chunked\r\n\r\n", b"\r\n"], ids=["chunks", "no length"])
+def test_an_answer_without_end_is_cut_off_and_is_no_answer(
+    window: Inside, elsewhere: Elsewhere, announced: bytes
 ) -> None:
-    monkeypatch.setattr("tongban.node.outlet.LARGEST", 1000)
-    elsewhere.say = lambda _: (200, {}, b"x" * 100_000)
-    assert ask_elsewhere(window).code == "exchange.no_answer"
+    piece = b"%x\r\n%b\r\n" % (len(PIECE), PIECE) if b"chunked" in announced else PIECE
+    sent, answers = poured(elsewhere, announced, piece), len(window.records("answer"))
+    got = ask_elsewhere(window)
+    assert (got.status, got.code) == (502, "exchange.answer_too_large")
+    assert elsewhere.cut.wait(30)
+    # What lies in the buffers of two sockets comes on top.
+    assert sum(sent) < outlet.LARGEST["query"] + 32 * 1024 * 1024
+    assert len(window.records("answer")) == answers
+
+
+def test_an_answer_that_is_announced_too_long_is_not_waited_for(window: Inside, elsewhere: Elsewhere) -> None:
+    hold = threading.Event()
+
+    def pour(write: Callable[[bytes], Any]) -> None:
+        write(OK + b"content-length: %d\r\n\r\n" % (outlet.LARGEST["query"] + 1))
+        hold.wait(60)
+
+    elsewhere.pour = pour
+    try:
+        assert ask_elsewhere(window).code == "exchange.answer_too_large"
+    finally:
+        hold.set()
+
+
+def test_an_answer_as_long_as_it_may_be_is_judged(window: Inside, elsewhere: Elsewhere) -> None:
+    most = outlet.LARGEST["query"]
+    poured(elsewhere, b"content-length: %d\r\n\r\n" % most, b"x" * most, 1)
+    assert ask_elsewhere(window).code == "exchange.answer_unsigned"
+
+
+@pytest.mark.parametrize("announced", [b"content-length: 1000000", b"transfer-encoding: chunked"])
+def test_an_answer_cut_in_the_middle_is_no_answer(window: Inside, elsewhere: Elsewhere, announced: bytes) -> None:
+    poured(elsewhere, announced + b"\r\n\r\n", b"%x\r\n%b\r\n" % (len(PIECE), PIECE), 2)
+    requests = len(window.records("request"))
+    got = ask_elsewhere(window)
+    assert (got.status, got.code) == (502, "exchange.no_answer")
+    assert len(window.records("request")) == requests + 1
+
+
+def test_a_batch_may_have_a_longer_answer_than_a_look_at_one_person() -> None:
+    assert outlet.LARGEST["query"] == outlet.LARGEST["verify"] < bulk.MOST_ROWS < outlet.LARGEST["match"]
 
 
 def test_no_number_of_a_person_is_sent_in_clear_headers(window: Inside, elsewhere: Elsewhere) -> None:

@@ -1,10 +1,12 @@
-"""A repeat at the gate alone: its ticket must cover whom it asks about, as the first one's did."""
+"""A repeat at the gate alone: its ticket must cover whom it asks about, as the first one's did; and there is an end."""
+
+import asyncio
 
 import pytest
 
 from tests.exchange.city import adopted, the_entries
-from tests.node.counter import ANSWER, BATCH, BODY, Counter, code, refused
-from tests.world import APPLICANT, RULE, RULE_DIGEST, STRANGER, a_grant_statement, a_round_ticket, a_ticket
+from tests.node.counter import ANSWER, BATCH, BODY, LIMITS, Counter, code, is_signed, refused
+from tests.world import APPLICANT, RULE, RULE_DIGEST, STRANGER, a_grant_statement, a_request, a_round_ticket, a_ticket
 from tongban.exchange.ask import write_query, write_verify
 from tongban.node.gate import Answered
 
@@ -72,3 +74,65 @@ def test_a_batch_of_another_day_is_another_question(verifying):
     verifying.match.says = Answered(b"arrow", "counts", 3, {}, "batch")
     assert verifying.batch().status == 200
     assert code(verifying.batch(ticket=a_round_ticket(at="2014-06-10"))) == "exchange.idempotency_conflict"
+
+
+# How often
+
+
+def kinds(counter: Counter) -> list[str]:
+    return [fields["kind"] for fields, *_ in counter.log.appended]
+
+
+def spent(counter: Counter) -> None:
+    """The answer was given, and given again as often as it may be."""
+    for _ in range(1 + LIMITS.repeats_a_key):
+        assert counter.ask().body == ANSWER
+
+
+def test_a_repeat_beyond_the_limit_hands_out_nothing_and_is_counted_without_an_entry(counter):
+    spent(counter)
+    again = counter.ask()
+    assert (code(again), again.status) == ("exchange.repeated_too_often", 429)
+    assert not is_signed(again)
+    assert ANSWER not in again.body
+    assert kinds(counter) == ["call", *["repeat"] * LIMITS.repeats_a_key]
+    assert counter.counts == {"exchange.repeated_too_often": 1}
+    assert len(counter.query.asked) == 1
+
+
+def test_repeats_beyond_the_limit_take_no_room_from_other_refusals(counter):
+    spent(counter)
+    for _ in range(LIMITS.refused_an_hour + 1):
+        assert code(counter.ask()) == "exchange.repeated_too_often"
+    assert is_signed(counter.ask(purpose="statistics"))
+
+
+def test_another_question_under_a_key_without_repeats_is_still_a_conflict(counter):
+    spent(counter)
+    assert code(counter.ask(write_query("citizen", APPLICANT, ["district"]))) == "exchange.idempotency_conflict"
+
+
+def test_each_key_has_its_own_number_of_repeats(counter):
+    spent(counter)
+    assert [counter.ask(idempotency="another-key").status for _ in range(2)] == [200, 200]
+
+
+def test_a_repeat_that_was_not_given_does_not_count(counter):
+    counter.ask()
+    counter.log.full = True
+    assert [code(counter.ask()) for _ in range(3)] == ["exchange.log_unavailable"] * 3
+    counter.log.full = False
+    assert code(counter.ask(ticket=STRANGERS)) == "exchange.subject_outside_ticket"
+    assert [counter.ask().status for _ in range(LIMITS.repeats_a_key + 1)] == [200] * LIMITS.repeats_a_key + [429]
+
+
+def test_repeats_sent_at_once_are_counted_one_by_one(counter):
+    counter.ask()
+
+    async def all_at_once() -> list[int]:
+        nonce = iter(range(100, 200))
+        one = {"created": int(counter.clock.now)}
+        asked = [a_request(BODY, nonce=f"{next(nonce):022d}", **one) for _ in range(LIMITS.repeats_a_key + 5)]
+        return [reply.status for reply in await asyncio.gather(*(counter.take(request) for request in asked))]
+
+    assert sorted(asyncio.run(all_at_once())) == [200] * LIMITS.repeats_a_key + [429] * 5

@@ -12,6 +12,7 @@ from tests.node.place import PROVIDER, Place
 from tests.node.running import Inside, NodeProcess, inside, opened, records
 from tests.world import HUSBAND
 from tongban.exchange.client import Answer
+from tongban.node.config import Limits
 from tongban.tlog.tree import leaf_hash
 
 DAY = 86_400
@@ -137,6 +138,24 @@ def test_a_repeat_works_after_a_restart_and_not_once_the_day_s_key_is_gone(place
         assert (got.code, got.status, got.entry is not None) == ("exchange.answer_gone", 410, True)
 
 
+def test_how_often_an_answer_was_given_again_is_remembered_over_a_restart(place: Place) -> None:
+    now, most = place.clock.seconds(), Limits().repeats_a_key
+    with inside(place, "twin-often", PROVIDER, start=now) as found:
+        asker = Asker(place, now=found.clock.seconds)
+        for key in (KEY, "another-key"):
+            assert found.send(asker.query(idempotency=key)).status == 200
+        assert [found.send(asker.query(idempotency=KEY)).status for _ in range(most - 1)] == [200] * (most - 1)
+        before = found.node.journal._repeats
+    with opened(place.node("twin-often"), now + 60) as again:
+        asker = Asker(place, now=again.clock.seconds)
+        assert again.node.journal._repeats == before
+        size = again.node.log.tree.size
+        got = [again.send(asker.query(idempotency=KEY)) for _ in range(2)]
+        assert [one.code for one in got] == ["", "exchange.repeated_too_often"]
+        assert again.node.log.tree.size == size + 1
+        assert again.send(asker.query(idempotency="another-key")).status == 200
+
+
 def test_an_answer_is_remembered_for_a_day(place: Place) -> None:
     now = place.clock.seconds()
     with inside(place, "twin-a-day", PROVIDER, start=now) as found:
@@ -147,6 +166,21 @@ def test_an_answer_is_remembered_for_a_day(place: Place) -> None:
         found.clock.now = now + DAY
         anew = found.send(asker.query(idempotency=KEY, ticket=asker.ticket()))
         assert (anew.status, len(found.records("call")), len(found.records("repeat"))) == (200, 2, 1)
+
+
+def test_a_day_later_a_key_without_repeats_begins_anew(place: Place) -> None:
+    now, most = place.clock.seconds(), Limits().repeats_a_key
+    with inside(place, "twin-anew", PROVIDER, start=now) as found:
+        asker = Asker(place, now=found.clock.seconds)
+        statuses = [found.send(asker.query(idempotency=KEY)).status for _ in range(most + 2)]
+        assert statuses == [200] * (most + 1) + [429]
+        found.clock.now = now + DAY
+        ticket = asker.ticket()
+        assert [found.send(asker.query(idempotency=KEY, ticket=ticket)).status for _ in range(2)] == [200, 200]
+        before = found.node.journal._repeats
+        assert [*before.values()] == [1]
+    with opened(place.node("twin-anew"), now + DAY + 60) as again:
+        assert again.node.journal._repeats == before
 
 
 # Twins

@@ -9,6 +9,7 @@ from tests.node.asking import Asker, numbers
 from tests.node.place import PROVIDER, Place, grant_id
 from tests.node.running import Inside, inside, leaf_of, opened, verified
 from tongban.node import program
+from tongban.node.config import Limits
 from tongban.node.journal import Journal, Refusals, Strangers
 
 HOUR = 3600
@@ -38,7 +39,7 @@ def test_the_memory_made_from_the_log_is_the_memory_there_was(grants: Place) -> 
         assert found.send(asker.query(grant="hourly", idempotency="number-4", fields=["name"])).status == 409
         assert found.send(asker.match(grant="hourly_batch", keys=numbers(9))).status == 200
         before = found.node.journal
-        after = Journal(found.node.log, 100, found.clock.now)
+        after = Journal(found.node.log, Limits(), found.clock.now)
         assert after._answers == before._answers
         assert len(after._answers) == 8
         assert after.nonces._older == before.nonces._newer | before.nonces._older

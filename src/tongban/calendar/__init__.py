@@ -1,1 +1,1 @@
-"""Working days with make-up days, from dated notices."""
+"""The day by law, and working days with make-up days, from dated notices."""

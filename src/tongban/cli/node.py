@@ -9,7 +9,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from tongban.calendar.day import day_of
 from tongban.cli import console
+from tongban.kit.clock import MachineClock
 from tongban.kit.errors import TongbanError, Unavailable
 
 
@@ -81,7 +83,7 @@ def _check(args: argparse.Namespace) -> int:
 def _refresh(args: argparse.Namespace) -> int:
     from tongban.node import config as configs
 
-    config, day = configs.read(args.folder), args.as_of or date.today()
+    config, day = configs.read(args.folder), args.as_of or day_of(MachineClock().seconds())
     for snapshot in _read_registers(config, day, args.resource, args.accept_fewer):
         said = {"resource": snapshot.resource, "snapshot": snapshot.id, "rows": dict(snapshot.rows)}
         if args.json:

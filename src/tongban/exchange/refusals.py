@@ -27,8 +27,9 @@ _BY_STATUS: Final[Mapping[int, str]] = {
     415: "wrong_content_type",
     421: "wrong_node",
     422: "too_many_records",
-    429: "rate_limited quota_spent",
-    502: "no_answer answer_unsigned answer_malformed answer_foreign answer_forged answer_altered",
+    429: "rate_limited quota_spent repeated_too_often",
+    502: """no_answer answer_unsigned answer_malformed answer_foreign answer_forged answer_altered
+            answer_too_large""",
     503: """before_start no_directory directory_expired directory_too_old log_unavailable
             register_unavailable register_changed register_unclear fault""",
     504: "register_slow",

@@ -103,6 +103,7 @@ class Limits:
     batch_body: int = 256 * 1024 * 1024
     header_bytes: int = 16 * 1024
     header_seconds: int = 10
+    connections_per_address: int = 1000
     body_seconds: int = 30
     read_seconds: int = 10
     calls_per_second: int = 20_000
@@ -110,6 +111,7 @@ class Limits:
     memory_mb: int = 1024
     threads: int = 2
     refused_an_hour: int = 100
+    repeats_a_key: int = 20
 
 
 @dataclass(frozen=True, slots=True)

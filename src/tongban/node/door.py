@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from tongban.calendar.day import day_of
 from tongban.exchange import bulk, ticket
 from tongban.exchange.directory import Directory
 from tongban.exchange.envelope import JSON
@@ -240,7 +241,7 @@ class DoorApp:
             case=case,
             salt=secrets.token_bytes(16),
             subjects=[(str(subject.domain), subject.key) for subject in subjects],
-            at=at or date.fromtimestamp(now).isoformat(),
+            at=at or day_of(now).isoformat(),
             not_before=now - 60,
             expires_at=now + CASE_LIFE,
         )

@@ -46,6 +46,7 @@ _TOO_LONG = Refused("exchange.body_too_long", "the body is longer than this node
 _BAD_SIGNATURE = Refused("exchange.bad_signature", "the signature does not hold over the covered headers")
 _WRONG_NODE = Refused("exchange.wrong_node", "the call is for another node or member")
 _CONFLICT = Refused("exchange.idempotency_conflict", "this idempotency key belongs to another request")
+_REPEATED = Refused("exchange.repeated_too_often", "this answer was given again as often as a node gives one")
 _MISMATCH = Refused("exchange.digest_mismatch", "the body is not the one that was signed")
 _NO_DIRECTORY = Refused("exchange.no_directory", "this node has no directory in force")
 _FAULT = Refused("exchange.fault", "this node met an error that nobody planned; nothing is known")
@@ -140,7 +141,7 @@ class Gate:
         if known is not None:
             if (known.intent, known.occasion) != (envelope.intent, occasion_of(admitted.ticket)):
                 return await self._refuse(envelope, _CONFLICT, now)
-            return await self._repeat(admitted, known, receive)
+            return await self._once_more(admitted, known, receive)
         with self._journal.begun(envelope) as settled:
             reserved = self._journal.reserve(admitted.grant, admitted.ticket, now)
             if isinstance(reserved, Refused):
@@ -181,8 +182,7 @@ class Gate:
 
     def _turned_away(self, refused: Refused, peer: str, now: float) -> Reply:
         self._journal.strangers.count(refused.code, peer)
-        body = orjson.dumps({"code": refused.code, "reason": refused.reason, "node_time": stamp(now)})
-        return Reply(status_of(refused.code), [(b"content-type", b"application/json")], body)
+        return Reply(status_of(refused.code), [(b"content-type", b"application/json")], _said(refused, now))
 
     # --- callers --------------------------------------------------------------------------------------
 
@@ -262,6 +262,20 @@ class Gate:
             remembered = Remembered(envelope.intent, entry.index, int(admitted.now), occasion)
         return self._signed(envelope, 200, answered.body, digest, entry, admitted.now), remembered
 
+    async def _once_more(self, admitted: Admitted, known: Remembered, receive: Receive) -> Reply:
+        """A repeat, if its key has one left. Only those that are given count, as only they are logged as one."""
+        envelope = admitted.envelope
+        if not self._journal.may_repeat(envelope):
+            return self._counted(envelope, _REPEATED, admitted.now)
+        given = False
+        try:
+            reply = await self._repeat(admitted, known, receive)
+            given = reply.status == 200
+            return reply
+        finally:
+            if not given:
+                self._journal.not_repeated(envelope)
+
     async def _repeat(self, admitted: Admitted, known: Remembered, receive: Receive) -> Reply:
         """The stored body again, freshly signed, under an entry that names the first.
 
@@ -296,16 +310,19 @@ class Gate:
 
     async def _refuse(self, envelope: Envelope, refused: Refused, now: float) -> Reply:
         """Log and sign a refusal. Beyond the first of an hour a consumer's refusals are counted together."""
-        said = {"code": refused.code, "reason": refused.reason, "node_time": stamp(now)}
-        body, status = orjson.dumps(said), status_of(refused.code)
         if not self._journal.refusals.room(envelope.consumer, now):
-            self._journal.strangers.count(refused.code, envelope.consumer)
-            return Reply(status, [(b"content-type", JSON.encode())], body)
+            return self._counted(envelope, refused, now)
+        body, status = _said(refused, now), status_of(refused.code)
         digest = hashlib.sha256(body).digest()
         record = self._record(envelope, stamp(now), status, digest)
         record["code"] = refused.code
         entry = await self._log.append({"kind": "refused", "n": 1}, record)
         return self._signed(envelope, status, body, digest, entry, now)
+
+    def _counted(self, envelope: Envelope, refused: Refused, now: float) -> Reply:
+        """A refusal that becomes no entry of its own, and so carries no signature."""
+        self._journal.strangers.count(refused.code, envelope.consumer)
+        return Reply(status_of(refused.code), [(b"content-type", JSON.encode())], _said(refused, now))
 
     def _record(self, envelope: Envelope, at: str, status: int, digest: bytes) -> dict[str, Any]:
         """What every entry about a call holds, whatever came of it; in the order in which it will be written."""
@@ -349,3 +366,8 @@ class Gate:
         )
         self._log.keep_signature(entry.index, signed.signature)
         return Reply(status, signed.headers, body)
+
+
+def _said(refused: Refused, now: float) -> bytes:
+    """The body of a refusal."""
+    return orjson.dumps({"code": refused.code, "reason": refused.reason, "node_time": stamp(now)})

@@ -1,7 +1,7 @@
 """What a node must remember of past calls. All of it is derived from the log, so that one durable write is enough.
 
 After a restart the log is read once: nonces of the last window, quotas of the running windows, and the answers
-of the last day that a repeat may ask for.
+of the last day that a repeat may ask for, with how often each was repeated.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from tongban.exchange.quota import Quotas, Reservation
 from tongban.exchange.ticket import RoundTicket, Ticket
 from tongban.kit.clock import stamp, unstamp
 from tongban.kit.errors import Refused
+from tongban.node.config import Limits
 from tongban.tlog.entry import Stored
 from tongban.tlog.log import Log
 
@@ -115,17 +116,19 @@ class Refusals:
 class Journal:
     """Nonces, quotas, stored answers and counts of one node."""
 
-    def __init__(self, log: Log, refused_an_hour: int, now: float) -> None:
+    def __init__(self, log: Log, limits: Limits, now: float) -> None:
         """Read the log once and remember what still matters at `now`."""
         self._log = log
         self.quotas = Quotas()
         self.strangers = Strangers()
-        self.refusals = Refusals(refused_an_hour)
+        self.refusals = Refusals(limits.refused_an_hour)
         self.latest = 0.0  #: time of the newest entry: the node's time never goes behind it
         #: Evaluation date of each round that the own department has opened. A second one is refused:
         #: by many dates, verdicts about one person would become that person's dates.
         self.evaluated: dict[str, str] = {}
         self._answers: dict[_Key, Remembered] = {}
+        self._repeats: dict[_Key, int] = {}  #: times that one of these answers was given again; no zeros
+        self._most_repeats = limits.repeats_a_key
         self._running: dict[_Key, _Running] = {}
         #: Calls of a grant that the log holds, until the grant's quota is first needed: [(time, persons)].
         self._charges: dict[str, list[tuple[int, int]]] = {}
@@ -146,10 +149,16 @@ class Journal:
             return
         if record["created"] > now - 2 * WINDOW:
             seen.append((record["key"], record["nonce"]))
-        if record["status"] != 200 or "repeat_of" in record:
+        if record["status"] != 200:
+            return
+        key = (record["consumer"], record["grant"], record["idempotency"])
+        if "repeat_of" in record:
+            known = self._answers.get(key)
+            if known is not None and known.index == record["repeat_of"]:
+                self._repeats[key] = self._repeats.get(key, 0) + 1
             return
         if stored.sealed and at > now - ANSWER_SECONDS:
-            key = (record["consumer"], record["grant"], record["idempotency"])
+            self._repeats.pop(key, None)
             occasion = " ".join((record.get("evaluated", ""), record.get("keys", ""))).strip()
             self._answers[key] = Remembered(record["intent"], stored.index, at, occasion)
         if at > now - LONGEST_WINDOW:
@@ -166,9 +175,31 @@ class Journal:
                 return made
         known = self._answers.get(key)
         if known is not None and known.at <= now - ANSWER_SECONDS:
-            del self._answers[key]
+            self._drop(key)
             return None
         return known
+
+    def may_repeat(self, envelope: Envelope) -> bool:
+        """Count one more repeat of a known answer; False if its key has had all it may have.
+
+        Each is an entry for ever that costs the caller no quota.
+        """
+        key = (envelope.consumer, envelope.grant, envelope.idempotency)
+        made = self._repeats.get(key, 0)
+        if made >= self._most_repeats:
+            return False
+        self._repeats[key] = made + 1
+        return True
+
+    def not_repeated(self, envelope: Envelope) -> None:
+        """The repeat counted last was not given: what fails in passing may be tried again."""
+        key = (envelope.consumer, envelope.grant, envelope.idempotency)
+        if (made := self._repeats.pop(key, 0)) > 1:
+            self._repeats[key] = made - 1
+
+    def _drop(self, key: _Key) -> None:
+        del self._answers[key]
+        self._repeats.pop(key, None)
 
     def begun(self, envelope: Envelope) -> "_Running":
         """Hold the key while its first answer is made; the block calls what it is given once that is durable."""
@@ -184,7 +215,7 @@ class Journal:
         """Drop what is older than a day, and counters of windows long over."""
         old = [key for key, known in self._answers.items() if known.at <= now - ANSWER_SECONDS]
         for key in old:
-            del self._answers[key]
+            self._drop(key)
         self.quotas.forget(now - LONGEST_WINDOW)
 
     # --- quota ----------------------------------------------------------------------------------------

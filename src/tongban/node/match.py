@@ -5,9 +5,10 @@ The keys are on disk, sealed, before the batch is logged, and erased once the pe
 
 import asyncio
 import base64
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
+from tongban.calendar.day import day_of
 from tongban.exchange import bulk
 from tongban.exchange import ticket as tickets
 from tongban.exchange.bulk import About, Keys
@@ -58,7 +59,7 @@ class MatchDesk:
         if isinstance(facts, Refused):
             return facts
         at = date.fromisoformat(ticket.at)
-        today = datetime.fromtimestamp(admitted.now, UTC).date()
+        today = day_of(admitted.now)
         verdicts = self._verdicts(question, keys, facts, at, today)
         about = About(
             rule=question.id,

@@ -20,7 +20,7 @@ from tongban.exchange.receipt import Receipt
 from tongban.kit.clock import Clock, stamp
 from tongban.kit.errors import Refused
 from tongban.kit.keys import SigningKey
-from tongban.node.source import DirectorySource, whole
+from tongban.node.source import DirectorySource, TooLarge, whole
 from tongban.tlog.log import Log
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for an answer, by kind of call. A batch of millions takes its time.
 PATIENCE: Mapping[str, int] = {"query": 20, "verify": 20, "match": 600}
-#: Largest answer taken, bytes: 5 million verdicts with room to spare.
-LARGEST = 64 * 1024 * 1024
+#: Largest answer taken, bytes, by kind of call: records of one person, or 5 million verdicts, with room to spare.
+LARGEST: Mapping[str, int] = {"query": 4 * 1024 * 1024, "verify": 4 * 1024 * 1024, "match": 64 * 1024 * 1024}
+
+_TOO_LARGE = Refused("exchange.answer_too_large", "the provider's node sent more than an answer of this kind can have")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +159,15 @@ class Outlet:
                 ssl=pin,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             ) as got:
-                body = await whole(got.content, LARGEST)
+                most = LARGEST[prepared.call.call]
+                # What is announced too long is not begun; a length may also be left out, or be a lie.
+                if (got.content_length or 0) > most:
+                    return _TOO_LARGE
+                body = await whole(got.content, most)
                 raw = [(name.lower(), value) for name, value in got.raw_headers]
                 return got.status, raw, body
+        except TooLarge:
+            return _TOO_LARGE
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Refused("exchange.no_answer", f"the provider's node did not answer ({type(error).__name__})")
 

@@ -149,7 +149,7 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     log = Log.open(config.folder / "log", origin_of(config), key, floored)
     source = DirectorySource(config.directory, config.folder / "directory.json", config.directory_root, floored)
     source.load_kept()
-    journal = Journal(log, config.limits.refused_an_hour, floored.seconds())
+    journal = Journal(log, config.limits, floored.seconds())
     floored.floor = journal.latest
     persons = Persons(log, Spool(config.folder / "spool"))
     registers = open_registers(config)
@@ -285,7 +285,8 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
         loop.add_signal_handler(number, stop.set)
     tls, at_door = tls_files(config), door_socket(config)
     exchange = listening(config.host, config.port)
-    patience = {"header_seconds": config.limits.header_seconds, "header_bytes": config.limits.header_bytes}
+    words = ("header_seconds", "header_bytes", "connections_per_address")
+    patience = {word: getattr(config.limits, word) for word in words}
     servers = [(server(node.exchange, **patience, **tls), exchange)]
     if at_door:
         servers.append((server(node.door, **patience), listening_at(at_door)))

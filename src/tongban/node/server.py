@@ -1,4 +1,4 @@
-"""uvicorn, one worker, on a port and on a Unix socket: cuts off slow and endless senders, knows peers on the socket."""
+"""uvicorn, one worker, on a port and on a Unix socket: cuts off slow and endless senders, knows its peers."""
 
 import asyncio
 import logging
@@ -12,10 +12,14 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from tongban.node.connections import Connections, address_of
+
 Send = Callable[[Any], Awaitable[None]]
 
 #: Messages that a connection may send ahead of their answers.
 MOST_AT_ONCE = 16
+#: Connections of all peers together; whoever comes then is told 503.
+MOST_CONNECTIONS = 4000
 _UCRED = struct.Struct("3i")
 _CONTROLS = bytes({*range(32), 127} - {9})
 
@@ -75,8 +79,12 @@ class PatientProtocol(HttpToolsProtocol):
     rest of a message that was answered already, is closed.
     """
 
-    def __init__(self, *args: Any, header_seconds: float, header_bytes: int, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, header_seconds: float, header_bytes: int, places: Connections, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self._places = places
+        self._address = ""  #: of the peer; empty on a Unix socket, which strangers cannot open
         self._header_seconds, self._header_bytes = header_seconds, header_bytes
         self._messages = 0  #: begun on this connection
         self._in_header, self._in_message = True, True
@@ -91,9 +99,18 @@ class PatientProtocol(HttpToolsProtocol):
             _, uid, _ = _UCRED.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
             # The kernel's word, not the caller's: this is what the local door trusts.
             self.client = (f"uid:{uid}", 0)
+        elif self.client is not None:
+            self._address = address_of(self.client[0])
+            if not self._places.take(self._address, self):
+                transport.abort()
+
+    def displaced(self) -> None:
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._next_look.cancel()
+        if self._address:
+            self._places.leave(self._address, self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -126,6 +143,8 @@ class PatientProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_message = False
         self._framing = 0
+        if self._messages == 1 and self._address:
+            self._places.heard(self._address, self)
         super().on_message_complete()
 
     def _look(self) -> None:
@@ -140,16 +159,24 @@ class PatientProtocol(HttpToolsProtocol):
 
 
 def server(
-    app: Any, *, header_seconds: float = 10, header_bytes: int = 16 * 1024, backlog: int = 2048, **where: Any
+    app: Any,
+    *,
+    header_seconds: float = 10,
+    header_bytes: int = 16 * 1024,
+    connections_per_address: int = 1000,
+    backlog: int = 2048,
+    **where: Any,
 ) -> uvicorn.Server:
     """A server for `app` at `fd=`, `host=`/`port=` or `uds=`; TLS by `ssl_certfile=` and `ssl_keyfile=`."""
+    places = Connections(connections_per_address)
+    patience = {"header_seconds": header_seconds, "header_bytes": header_bytes, "places": places}
     # One warning for each garbled message: a disk that strangers can fill.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return uvicorn.Server(
         uvicorn.Config(
             app,
             loop="none",
-            http=partial(PatientProtocol, header_seconds=header_seconds, header_bytes=header_bytes),  # type: ignore[arg-type]
+            http=partial(PatientProtocol, **patience),  # type: ignore[arg-type]
             lifespan="off",
             ws="none",
             access_log=False,
@@ -159,7 +186,7 @@ def server(
             proxy_headers=False,
             timeout_keep_alive=75,
             backlog=backlog,
-            limit_concurrency=4000,
+            limit_concurrency=MOST_CONNECTIONS,
             **where,
         )
     )

@@ -181,14 +181,18 @@ class DirectorySource:
             raise ConnectionError(type(error).__name__) from None
 
 
+class TooLarge(ConnectionError):
+    """More bytes than anything that was asked for has."""
+
+
 async def whole(content: Any, most: int) -> bytes:
-    """All of a body that another sends, whatever length it announced. Raises ConnectionError beyond `most` bytes."""
+    """All of a body that another sends, whatever length it announced. Raises TooLarge beyond `most` bytes."""
     parts, size = [], 0
     async for part in content.iter_any():
         parts.append(part)
         size += len(part)
         if size > most:
-            raise ConnectionError("more bytes than anything that was asked for has")
+            raise TooLarge(f"more than {most} bytes")
     return b"".join(parts)
 
 

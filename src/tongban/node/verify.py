@@ -1,10 +1,11 @@
 """The desk for `verify`: one rule, one person, one verdict."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import orjson
 
+from tongban.calendar.day import day_of
 from tongban.exchange import ask
 from tongban.exchange import ticket as tickets
 from tongban.identity.identifiers import Domain
@@ -60,7 +61,7 @@ class VerifyDesk:
         if facts is None:
             return _WRONG_DOMAIN
         at = date.fromisoformat(admitted.ticket.at)
-        today = datetime.fromtimestamp(admitted.now, UTC).date()
+        today = day_of(admitted.now)
         if question.stale(snapshot.date, at, today):
             byte = STALE
         else:
