@@ -93,7 +93,9 @@ def keep_newest(into: Path, keep: int, pinned: frozenset[str]) -> list[str]:
     """
     pointer = into / "current"
     kept = pinned | {pointer.read_text().strip()} if pointer.is_file() else pinned
-    folders = sorted((path for path in into.glob("*/snapshot.json")), key=lambda path: path.stat().st_mtime_ns)
+    # One that is being made, or that a killed refresh left, is none: it would take the place of a published one.
+    published = (path for path in into.glob("*/snapshot.json") if not path.parent.name.startswith(MAKING))
+    folders = sorted(published, key=lambda path: path.stat().st_mtime_ns)
     old = [path.parent for path in folders[:-keep] if path.parent.name not in kept]
     for folder in old:
         shutil.rmtree(folder)
