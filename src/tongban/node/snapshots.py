@@ -29,6 +29,7 @@ class Snapshot:
     rows: Mapping[str, int]  #: by domain
     rejected: int
     doubts: int
+    nameless: int | None  #: rows that lead back to nobody; None in a snapshot of before they were counted
 
 
 @contextlib.contextmanager
@@ -83,7 +84,8 @@ def opened(resource: str, into: Path, id: str) -> Snapshot | None:
         return None
     held = json.loads(about.read_text())
     day = date.fromisoformat(held["date"])
-    return Snapshot(resource, id, day, into / id, held["rows"], held["rejected"], held["doubts"])
+    counts = (held["rows"], held["rejected"], held["doubts"], held.get("nameless"))
+    return Snapshot(resource, id, day, into / id, *counts)
 
 
 def keep_newest(into: Path, keep: int, pinned: frozenset[str]) -> list[str]:
