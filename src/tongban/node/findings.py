@@ -2,8 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from tongban.exchange.listing import Resource
+from tongban.identity.identifiers import Domain
+from tongban.kit.errors import TongbanError
+from tongban.node.adapters.register import Register, key_place
+from tongban.node.config import RegisterConfig, ResourceConfig
 from tongban.node.snapshots import Snapshot
 
 
@@ -41,3 +46,63 @@ NAMELESS = (
     "这些行在快照文件夹的 rejects.*.parquet 内：补正号码后再刷新。"
     " rejects.*.parquet in the snapshot's folder holds these rows: give them their numbers and refresh."
 )
+
+
+def of_spelling(
+    resource: ResourceConfig, place: RegisterConfig, register: Register, listed: Resource | None
+) -> Iterator[Finding]:
+    """A register that is asked without facts: how many of its numbers a look by number does not find."""
+    where = f"spelling {resource.id}"
+    counted = _counted(resource, place, register, listed)
+    if counted is None:
+        if not resource.exact:
+            yield Finding(where, True, f"{_SILENCE} {_UNCOUNTED}", _GIVE_FACTS)
+        return
+    rows, odd = counted
+    what = (
+        f"{rows:,}行中有{odd:,}行的号码缺失或不是唯一写法，按号码查询查不到。"
+        f" {odd:,} of {rows:,} rows have no number in its one spelling; no query finds them."
+    )
+    if not resource.exact:
+        yield Finding(where, True, f"{_SILENCE} {what}", _GIVE_FACTS)
+    elif odd:
+        yield Finding(where, False, f"{_NOT_EXACT} {what}", _GIVE_FACTS)
+
+
+_SILENCE = (
+    "没有事实表，查无记录只说明“此写法查不到”，一律以 register_unclear 拒绝。 Without facts an empty reading only means"
+    ' "not under this spelling", and is refused as register_unclear.'
+)
+_NOT_EXACT = 'spelling = "exact" 与登记库不符。 The register is not as spelling = "exact" in node.toml says.'
+_UNCOUNTED = "有多少号码不是唯一写法，无法得知。 How many numbers are not in their one spelling cannot be told."
+_GIVE_FACTS = (
+    '为该资源配置 facts；或把号码统一为唯一写法，再写 spelling = "exact"。 Give the resource facts, or bring its'
+    ' numbers into their one spelling and then say spelling = "exact".'
+)
+
+
+def _counted(
+    resource: ResourceConfig, place: RegisterConfig, register: Register, listed: Resource | None
+) -> tuple[int, int] | None:
+    """Rows, and those that a look by number does not find; None where column or kind of number cannot be told."""
+    import pyarrow.compute as pc
+
+    from tongban.identity import columns
+
+    found = key_place(resource.point, "sqlite" if place.kind == "url" else "duckdb")
+    if found is None or listed is None:
+        return None
+    table, column = ('"' + name.replace('"', '""') + '"' for name in found)
+    try:
+        # A view may take for ever, and nobody could break it off.
+        kept = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        if place.kind == "url" and found[0] not in register.extract(kept)["name"].to_pylist():
+            return None
+        numbers = register.extract(f"SELECT {column} AS number FROM {table}")["number"].combine_chunks()
+    except TongbanError:
+        return None  # said of the resource itself
+    exact: Any = pc.equal(numbers, None)
+    for domain in listed.domains:
+        same = pc.fill_null(pc.equal(columns.text_keys(Domain(domain), numbers), numbers), False)
+        exact = pc.or_(pc.fill_null(exact, False), same)
+    return len(numbers), len(numbers) - (pc.sum(exact).as_py() or 0)

@@ -15,7 +15,7 @@ from tongban.kit.keys import new_key, read_key
 from tongban.node import config as configs
 from tongban.node.adapters.register import Register
 from tongban.node.config import NodeConfig, ResourceConfig
-from tongban.node.findings import Finding, of_facts
+from tongban.node.findings import Finding, of_facts, of_spelling
 from tongban.node.program import online_key, open_registers, origin_of, tls_files
 from tongban.node.snapshots import Snapshot, erase_abandoned
 from tongban.node.source import DirectorySource
@@ -55,6 +55,9 @@ operators = ["*"]
 # register = "permits"
 # point = "SELECT status, valid_until FROM permits WHERE id_number = :key"
 # fields = ["status", "valid_until"]
+#
+# Facts are needed for rules, and count the numbers that are oddly typed. Without them every empty answer is refused
+# unless the register keeps all its numbers in their one spelling: spelling = "exact"
 #
 # [resource."department/permits".facts]
 # number = "id_number"
@@ -158,7 +161,7 @@ def _check_directory(config: NodeConfig) -> Iterator[Finding]:
         yield _failed("directory", error)
     else:
         yield from _check_source(config, source)
-    yield from _check_facts(config, source.current)
+    yield from _check_silence(config, source.current)
 
 
 def _check_source(config: NodeConfig, source: DirectorySource) -> Iterator[Finding]:
@@ -170,11 +173,18 @@ def _check_source(config: NodeConfig, source: DirectorySource) -> Iterator[Findi
     yield from _check_listed(config, source.current)
 
 
-def _check_facts(config: NodeConfig, directory: Directory | None) -> Iterator[Finding]:
+def _check_silence(config: NodeConfig, directory: Directory | None) -> Iterator[Finding]:
     store, listed = FactStore(config.folder / "facts"), directory.resources if directory else {}
+    registers = open_registers(config)
     for resource in config.resources.values():
+        entry = listed.get(resource.id)
         if resource.facts is not None:
-            yield from of_facts(resource.id, store.current(resource.id), listed.get(resource.id))
+            yield from of_facts(resource.id, store.current(resource.id), entry)
+        elif resource.point:
+            place = config.registers[resource.register]
+            yield from of_spelling(resource, place, registers[resource.register], entry)
+    for register in registers.values():
+        register.close()
 
 
 def _check_listed(config: NodeConfig, directory: Directory) -> Iterator[Finding]:

@@ -34,7 +34,6 @@ class FileRegister:
 
     def __init__(self, name: str, kind: str, path: Path) -> None:
         self.name = name
-        self.dialect = "duckdb"
         self._lock = threading.Lock()
         if not path.is_file():
             raise RegisterUnavailable(register=name, what="the file is not there")

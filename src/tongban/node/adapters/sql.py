@@ -44,7 +44,6 @@ class SqliteRegister:
 
     def __init__(self, name: str, path: str) -> None:
         self.name, self._path = name, path
-        self.dialect = "sqlite"
         self.state: tuple[int, ...] = ()
         self._overdrawn = 0
         self._quick: sqlite3.Connection | None = None
