@@ -117,6 +117,20 @@ def test_a_mistake_is_told_with_file_and_line(tmp_path: Path, good: str, bad: st
     assert (raised.value.facts["path"], raised.value.facts["line"]) == (tmp_path / "node.toml", line)
 
 
+def test_only_a_resource_without_facts_says_of_its_numbers_that_they_are_exact(tmp_path: Path) -> None:
+    bare = GOOD[: GOOD.index('[resource."civil_affairs/marriage".facts]')]
+    one = next(iter(configs.read(written(tmp_path, bare)).resources.values()))
+    assert (one.facts, one.exact) == (None, False)
+    said = bare.replace('masked = ["name"]', 'masked = ["name"]\nspelling = "exact"')
+    assert next(iter(configs.read(written(tmp_path, said)).resources.values())).exact
+    for text, why in (
+        (said.replace("exact", "loose"), "can only be 'exact'"),
+        (GOOD.replace('masked = ["name"]', 'masked = ["name"]\nspelling = "exact"'), "which count its spellings"),
+    ):
+        with pytest.raises(FileInvalid, match=why):
+            configs.read(written(tmp_path, text))
+
+
 @pytest.mark.parametrize("limit", configs.Limits.__dataclass_fields__)
 def test_a_limit_is_a_whole_number_above_nothing(tmp_path: Path, limit: str) -> None:
     assert getattr(configs.read(written(tmp_path, f"{GOOD}\n[limits]\n{limit} = 7\n")).limits, limit) == 7

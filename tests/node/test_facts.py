@@ -4,9 +4,11 @@ The independent checker of `tests/oracle`, written from that page alone, says wh
 """
 
 import itertools
+import json
 import string
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from tongban.node import config as configs
 from tongban.node import facts
 from tongban.node.adapters.register import RegisterChanged
 from tongban.node.config import FactsConfig, RawColumn
-from tongban.node.snapshots import Snapshot
+from tongban.node.snapshots import Snapshot, opened
 from tongban.node.store import FactStore
 from tongban.rules.facts import Column, FactTable, Type
 from tongban.solution.package import load
@@ -446,6 +448,60 @@ def test_a_register_that_lost_more_than_half_over_night_is_not_believed_until_it
         with pytest.raises(facts.RegisterShrunk):
             published(too_few)
     assert [published(2), published(1), published(0, fewer=True)] == [2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("number", "nameless"),
+    [
+        *((None, 1), ("", 1), ("不详", 1), (PEOPLE[1][:6], 1), (UNITS[0], 1), (PEOPLE[1], 0)),
+        *((wrong, 0) for wrong in slips(PEOPLE[1])[:4]),
+    ],
+)
+def test_a_row_that_leads_back_to_nobody_is_counted_and_one_that_resembles_somebody_is_not(
+    tmp_path: Path, number: str | None, nameless: int
+) -> None:
+    assert ward_facts(tmp_path, {}, {"id_number": number}).nameless == nameless
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "nameless"),
+    [
+        ("身份证", None, 1),
+        ("身份证", PASSPORTS[0], 1),
+        ("护照", None, 1),
+        ("护照", "E1", 1),
+        ("护照", PEOPLE[1], 0),
+        (None, "不详", 1),
+        (None, PASSPORTS[0], 0),
+        (None, slips(PEOPLE[1])[0], 0),
+        ("组织机构代码", "不详", 0),  # whoever asks by such a code is not answered from these facts at all
+    ],
+)
+def test_of_several_kinds_of_document_a_row_names_nobody_if_none_of_them_can_be_meant(
+    tmp_path: Path, kind: str | None, number: str | None, nameless: int
+) -> None:
+    several = replace(wards(), domain="", document="document_type")
+    rows = [{"document_type": "身份证", **GOOD}, {"document_type": kind, **GOOD, "id_number": number}]
+    table = FactTable("civil_affairs/ward", ("citizen", "passport"), WARDS.columns)
+    held = {"ward": Rows(rows, ("document_type", *COLUMNS))}
+    assert facts.build("civil_affairs/ward", several, table, held, DAY, tmp_path).nameless == nameless  # type: ignore[arg-type]
+
+
+def test_a_further_row_that_names_nobody_makes_a_further_snapshot(tmp_path: Path) -> None:
+    lost: dict[str, Any] = {"id_number": None}
+    first, second = ward_facts(tmp_path, {}, lost), ward_facts(tmp_path, {}, lost, lost)
+    assert (first.nameless, second.nameless, first.id != second.id) == (1, 2, True)
+
+
+def test_a_snapshot_of_before_they_were_counted_does_not_say_that_no_row_is_nameless(tmp_path: Path) -> None:
+    snapshot = ward_facts(tmp_path, {})
+    about = snapshot.folder / "snapshot.json"
+    about.write_text(
+        json.dumps({name: held for name, held in json.loads(about.read_text()).items() if name != "nameless"})
+    )
+    again = opened(snapshot.resource, tmp_path, snapshot.id)
+    assert again is not None
+    assert again.nameless is None
 
 
 def test_rejected_rows_are_kept_for_their_owner_only(tmp_path: Path) -> None:

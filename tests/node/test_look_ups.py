@@ -27,7 +27,7 @@ def database(tmp_path: Path) -> Path:
 
 
 def point(path: Path, select: str) -> PointQuery:
-    return sql.SqlitePoint(sql.SqliteRegister("people", str(path)), select.replace(":key", "?"), ("id_number",))
+    return sql.SqlitePoint(sql.SqliteRegister("people", str(path)), select.replace(":key", "?"), ("id_number",), None)
 
 
 def test_it_ends_at_its_time_and_lets_writers_in(database):

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import stat
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -239,7 +240,7 @@ def test_registers_are_read_into_facts_and_what_was_rejected_is_counted(
     assert status == 0
     [told] = said
     assert (told["resource"], told["rows"]) == (MARRIAGE, {"citizen": 4, "passport": 1})
-    assert (told["rejected"], told["doubts"]) == (0, 0)
+    assert (told["rejected"], told["doubts"], told["nameless"]) == (0, 0, 0)
     rejects = [*(folder / "facts").rglob("rejects.*.parquet")]
     assert {stat.S_IMODE(path.stat().st_mode) for path in rejects} == {0o600}
     again = ran(capsys, "node", "refresh", folder, "--as-of", "2014-06-09", "--resource", MARRIAGE)[1]
@@ -306,6 +307,57 @@ def test_a_register_without_rows_makes_facts_without_rows(place: Place, folder: 
         [*setup.refresh(config, place.directory(config), date(2014, 6, 9), MARRIAGE)]
     [snapshot] = setup.refresh(config, place.directory(config), date(2014, 6, 9), MARRIAGE, fewer=True)
     assert snapshot.rows == {"citizen": 0, "passport": 0}
+
+
+@pytest.fixture
+def lost(folder: Path, place: Place) -> Iterator[Path]:
+    """A node whose register has two rows without a number."""
+    register = folder / "persons.db"
+    shutil.copy(place.register / "persons.db", register)
+    with sqlite3.connect(register) as office:
+        office.executemany("INSERT INTO persons (document_type, id_number, status) VALUES (?, ?, '离婚')",
+                           [("身份证", None), ("护照", "不详")])  # fmt: skip
+    office.close()
+    spoilt(folder, "sqlite:///../../registers/civil-affairs/persons.db", "sqlite:///persons.db")
+    yield folder
+    place.put(place.resource(MARRIAGE, FIELDS))
+
+
+FIELDS = ("name", "phone", "status", "district", "children")
+REFRESH = ("--as-of", "2014-06-09", "--resource", MARRIAGE)
+
+
+def remarks(capsys: pytest.CaptureFixture[str], folder: Path) -> dict[str, str]:
+    """What should be known although it holds."""
+    said = ran(capsys, "node", "check", folder)[1]
+    return {one["where"]: one["what"] for one in said if one["holds"] and one["what"] and one["where"][:5] == "facts"}
+
+
+def test_rows_that_name_nobody_are_told_by_refresh_and_by_check(lost: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert remarks(capsys, lost) == {}
+    status, [told] = ran(capsys, "node", "refresh", lost, *REFRESH)
+    assert (status, told["nameless"]) == (0, 2)
+    [(where, what)] = remarks(capsys, lost).items()
+    assert where == f"facts {MARRIAGE}"
+    assert "2行认不出是谁的。 2 rows name nobody." in what
+    assert "complete" not in what
+    main(["node", "refresh", str(lost), *REFRESH])
+    assert "rejects." in capsys.readouterr().out
+
+
+def test_a_register_called_complete_with_rows_that_name_nobody_is_warned_of(
+    lost: Path, place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran(capsys, "node", "refresh", lost, *REFRESH)
+    place.put(place.resource(MARRIAGE, FIELDS, complete={"as_of": "2012-01-01", "statement": "全部在库"}))
+    (lost / "directory.json").write_bytes(place.published.read_bytes())
+    said = ran(capsys, "node", "check", lost)[1]
+    [warned] = [one for one in said if one["where"] == f"facts {MARRIAGE}"]
+    assert "silence may be answered as a no" in warned["what"]
+    assert "complete as of 2012-01-01" in warned["what"]
+    assert "statement of completeness" in warned["remedy"]
+    main(["node", "check", str(lost)])
+    assert f"! facts {MARRIAGE}: 2行" in capsys.readouterr().out
 
 
 # run

@@ -202,3 +202,13 @@ def test_the_next_refresh_erases_what_a_killed_one_left(tmp_path: Path) -> None:
     (tmp_path / f"{MAKING}x").mkdir()
     with making(tmp_path):
         assert not [*tmp_path.glob(f"{MAKING}*")]
+
+
+def test_what_is_being_made_is_neither_removed_as_old_nor_kept_in_place_of_a_published_one(tmp_path: Path) -> None:
+    for age, name in enumerate((f"{MAKING}first", "2014-06-08-a", "2014-06-09-b", f"{MAKING}last")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "snapshot.json").write_text("{}")
+        os.utime(tmp_path / name / "snapshot.json", (age, age))
+    assert keep_newest(tmp_path, 1, frozenset()) == ["2014-06-08-a"]
+    left = {f"{MAKING}first", "2014-06-09-b", f"{MAKING}last"}
+    assert {path.name for path in tmp_path.iterdir()} == left

@@ -74,25 +74,30 @@ def _check(args: argparse.Namespace) -> int:
         if args.json:
             console.emit({"where": one.where, "holds": one.holds, "what": one.what, "remedy": one.remedy})
         else:
-            console.say(f"{'✓' if one.holds else '✗'} {one.where}{': ' + one.what if one.what else ''}")
-            if one.remedy and not one.holds:
+            mark = ("!" if one.what else "✓") if one.holds else "✗"
+            console.say(f"{mark} {one.where}{': ' + one.what if one.what else ''}")
+            if one.remedy and one.what:
                 console.say(f"  {one.remedy}")
     return 0 if all(one.holds for one in found) else 1
 
 
 def _refresh(args: argparse.Namespace) -> int:
     from tongban.node import config as configs
+    from tongban.node.findings import NAMELESS, nameless
 
     config, day = configs.read(args.folder), args.as_of or day_of(MachineClock().seconds())
     for snapshot in _read_registers(config, day, args.resource, args.accept_fewer):
         said = {"resource": snapshot.resource, "snapshot": snapshot.id, "rows": dict(snapshot.rows)}
         if args.json:
-            console.emit({**said, "rejected": snapshot.rejected, "doubts": snapshot.doubts})
+            counts = {"rejected": snapshot.rejected, "doubts": snapshot.doubts, "nameless": snapshot.nameless}
+            console.emit({**said, **counts})
         else:
             rows = sum(snapshot.rows.values())
             console.say(
                 f"{snapshot.resource}: {rows:,} keys, {snapshot.rejected:,} rows rejected, snapshot {snapshot.id}"
             )
+            if snapshot.nameless:
+                console.say(f"! {nameless(snapshot.nameless)}\n  {NAMELESS}")
     return 0
 
 

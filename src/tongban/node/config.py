@@ -81,6 +81,9 @@ class ResourceConfig:
     fields: tuple[str, ...]
     masks: Mapping[str, str]
     facts: FactsConfig | None
+    #: The owner's word that the register keeps every number in its one spelling. Without it and without facts an
+    #: empty reading may only mean "not under this spelling".
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +221,22 @@ def _resource(name: str, part: Section, registers: Mapping[str, RegisterConfig])
         fields=part.texts("fields", []),
         masks=_masks(name, part, masks),
         facts=_facts(name, part.section("facts"), register, registers) if part.has("facts") else None,
+        exact=_exact(name, part),
     )
     masks.done()
     part.done()
     return found
+
+
+def _exact(name: str, part: Section) -> bool:
+    """`spelling = "exact"`; where there are facts, what they counted decides, and nobody's word."""
+    if not part.has("spelling"):
+        return False
+    if part.text("spelling") != "exact":
+        raise part.wrong("spelling", f"spelling of {name} can only be 'exact': every number in its one spelling")
+    if part.has("facts"):
+        raise part.wrong("spelling", f"resource {name} has facts, which count its spellings: leave spelling out")
+    return True
 
 
 def _masks(name: str, part: Section, masks: Section) -> dict[str, str]:

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from tongban.identity import columns as identity
 from tongban.identity.identifiers import Domain, nearby, normalise, pack
 from tongban.kit.errors import Invalid
-from tongban.node.adapters.register import Register, RegisterChanged
+from tongban.node.adapters.register import LOSSY, Register, RegisterChanged
 from tongban.node.config import DOCUMENTS, FactsConfig, RawColumn
 from tongban.node.snapshots import MAKING, Snapshot, current, making, opened
 from tongban.node.store import SPELLING, spellings_file
@@ -131,7 +131,9 @@ def _make(
         for register, select in facts.rows.items():
             raw = registers[register].extract(select)
             _type_rows(engine, register, facts, raw, table)
-        doubts = {domain: _doubts(engine, facts, Domain(domain)) for domain in table.domains}
+        slips = _Slips()
+        doubts = {domain: _doubts(engine, facts, Domain(domain), slips) for domain in table.domains}
+        nameless = _nameless(engine, facts, table, slips)
         rejected = _write_rejects(engine, facts, folder)
         rows = {}
         for domain in table.domains:
@@ -142,7 +144,8 @@ def _make(
             _write(pa.table({KEY: pa.array(doubts[domain], found.schema.field(KEY).type)}), folder / _doubt(domain))
             _write(_spellings(engine, facts, domain), folder / spellings_file(domain))
             rows[domain] = found.num_rows
-    return {"rows": rows, "rejected": rejected, "doubts": sum(len(keys) for keys in doubts.values())}
+    in_doubt = sum(len(keys) for keys in doubts.values())
+    return {"rows": rows, "rejected": rejected, "doubts": in_doubt, "nameless": nameless}
 
 
 def _type_rows(engine: Any, register: str, facts: FactsConfig, raw: Any, table: FactTable) -> None:
@@ -152,6 +155,7 @@ def _type_rows(engine: Any, register: str, facts: FactsConfig, raw: Any, table: 
     if missing:
         raise RegisterChanged(register=register, what=f"the SELECT gives no {', '.join(sorted(missing))}")
     held = {"number": raw[facts.number], **_keys(facts, raw, table)}
+    _refuse_lossy(register, facts.number, held)
     held |= {f"c_{c.name}": _cleaned(c, raw[c.name]) for c in wanted}
     engine.register("cleaned", pa.table(held))
     typed = ", ".join(f"{_typed(c)} AS {c.name}" for c in wanted)
@@ -168,6 +172,22 @@ def _type_rows(engine: Any, register: str, facts: FactsConfig, raw: Any, table: 
         # Rows of other kinds of subject are not this table's business otherwise.
         known = ", ".join(f"'{domain}'" for domain in table.domains)
         engine.execute(f"DELETE FROM typed_{register} WHERE domain IS NOT NULL AND domain NOT IN ({known})")
+
+
+#: A number that went through a floating-point one: 1.10101E+17, 123456789.0.
+_FLOATING = r"^\s*[+-]?[0-9]+(\.[0-9]*([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)\s*$"
+
+
+def _refuse_lossy(register: str, column: str, held: Mapping[str, Any]) -> None:
+    """Raises RegisterChanged where most numbers lost their last digits: nobody can tell whose those rows are.
+
+    Not where any one did: then a slip of one clerk would keep everybody's facts from being made. Nor all: a number
+    that ends in X stays a text among the others.
+    """
+    keyed = pc.or_(pc.is_valid(held["ki"]), pc.is_valid(held["kt"]))
+    floating = pc.and_not(pc.fill_null(pc.match_substring_regex(held["number"], _FLOATING), False), keyed)
+    if (pc.sum(floating).as_py() or 0) > (pc.sum(keyed).as_py() or 0):
+        raise RegisterChanged(register=register, what=LOSSY.format(column=column))
 
 
 def _note_mislabelled(engine: Any, register: str) -> None:
@@ -230,12 +250,20 @@ def _typed(column: RawColumn) -> str:
     return _TYPED[column.kind].format(c=place)
 
 
-def _doubts(engine: Any, facts: FactsConfig, domain: Domain) -> Any:
+class _Slips(dict[str, set[int]]):
+    """By bad citizen number, the good ones that it may have been meant to be; each is looked for once."""
+
+    def __missing__(self, number: str) -> set[int]:
+        found = self[number] = nearby(number)
+        return found
+
+
+def _doubts(engine: Any, facts: FactsConfig, domain: Domain, slips: _Slips) -> Any:
     """Keys in doubt: those of rejected rows, and the good citizen numbers one slip from a rejected bad one."""
     key = "ki" if domain is Domain.CITIZEN else "kt"
     known: list[Any] = []
     for register in facts.rows:
-        known += _without_type(engine, register, domain)
+        known += _without_type(engine, register, domain, slips)
         of_domain = f"FROM typed_{register} WHERE rejected AND domain = '{domain}'"
         known += [row[0] for row in engine.execute(f"SELECT {key} {of_domain} AND {key} IS NOT NULL").fetchall()]
         if domain is Domain.CITIZEN:
@@ -244,22 +272,46 @@ def _doubts(engine: Any, facts: FactsConfig, domain: Domain) -> Any:
             for (number,) in engine.execute(
                 f"SELECT number {of_domain} AND ki IS NULL AND number IS NOT NULL"
             ).fetchall():
-                known += nearby(number)
+                known += slips[number]
     kind = np.int64 if domain is Domain.CITIZEN else np.object_
     return np.unique(np.array(known, kind)) if known else np.array([], kind)
 
 
-def _without_type(engine: Any, register: str, domain: Domain) -> list[Any]:
+def _without_type(engine: Any, register: str, domain: Domain, slips: _Slips) -> list[Any]:
     """Keys of rows that do not say what kind of number theirs is: it may be any of the register's kinds."""
     untyped = f"SELECT number FROM typed_{register} WHERE domain IS NULL AND number IS NOT NULL"
     found: list[Any] = []
     for (number,) in engine.execute(untyped).fetchall():
         text = normalise(domain, number)
         if domain is Domain.CITIZEN:
-            found += [pack(text)] if text else nearby(number)
+            found += [pack(text)] if text else slips[number]
         elif text:
             found.append(text)
     return found
+
+
+def _nameless(engine: Any, facts: FactsConfig, table: FactTable, slips: _Slips) -> int:
+    """How many rows lead back to nobody: their number is missing, or beyond any repair.
+
+    Whoever they belong to has no key that could be put into doubt: to a rule, there is no such row.
+    """
+    total = 0
+    for register in facts.rows:
+        rows = f"SELECT domain, number, count(*) FROM typed_{register} WHERE keyless GROUP BY ALL"
+        for domain, number, count in engine.execute(rows).fetchall():
+            may_be = {Domain(domain)} if domain else {Domain(one) for one in table.domains}
+            # What stands under another kind of document may be a citizen's all the same, and he is in doubt then.
+            may_be |= {Domain.CITIZEN} if domain and facts.document and Domain.CITIZEN in table.domains else set()
+            if number is None or not any(_leads(one, number, domain, slips) for one in may_be):
+                total += count
+    return total
+
+
+def _leads(domain: Domain, number: str, said: str | None, slips: _Slips) -> bool:
+    """Whether a row without a key puts somebody of this kind into doubt; `said`: the kind that the row gives."""
+    if normalise(domain, number) is not None:
+        return True
+    return domain is Domain.CITIZEN and said in (None, domain) and bool(slips[number])
 
 
 def _spellings(engine: Any, facts: FactsConfig, domain: str) -> Any:
@@ -362,6 +414,8 @@ def _publish(resource: str, workshop: Path, day: date, into: Path, counts: dict[
         content.update(path.name.encode())
         with path.open("rb") as file:
             content.update(hashlib.file_digest(file, "sha256").digest())
+    # Rows that change no fact and put nobody into doubt are in none of these files, and their count is told.
+    content.update(json.dumps(counts).encode())
     id = f"{day.isoformat()}-{content.hexdigest()[:16]}"
     (workshop / "snapshot.json").write_text(json.dumps({"resource": resource, "date": day.isoformat(), **counts}))
     final = into / id

@@ -238,7 +238,7 @@ class QueryDesk:
 def _unclear(config: ResourceConfig, facts: Facts | None, key: int | str) -> bool:
     """Whether no row may mean that the register has one which a look by number does not find: unknown is never no."""
     if config.facts is None:
-        return False
+        return not config.exact
     if facts is None or not facts.counted or facts.doubtful(key):
         return True
     # Of facts made from several registers, nobody can tell which of them has the key.

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from tongban.kit.keys import new_key, read_key
 from tongban.node import config as configs
 from tongban.node.adapters.register import Register
 from tongban.node.config import NodeConfig, ResourceConfig
+from tongban.node.findings import Finding, of_facts, of_spelling
 from tongban.node.program import door_socket, online_key, open_registers, origin_of, tls_files
 from tongban.node.snapshots import Snapshot, erase_abandoned
 from tongban.node.source import DirectorySource
@@ -56,6 +56,9 @@ operators = ["*"]
 # point = "SELECT status, valid_until FROM permits WHERE id_number = :key"
 # fields = ["status", "valid_until"]
 #
+# Facts are needed for rules, and count the numbers that are oddly typed. Without them every empty answer is refused
+# unless the register keeps all its numbers in their one spelling: spelling = "exact"
+#
 # [resource."department/permits".facts]
 # number = "id_number"
 # domain = "citizen"
@@ -76,16 +79,6 @@ class NoTable(Unavailable):
     code = "node.no_fact_table"
     message = "The directory here lists no rule over {resource}, so its fact table is not defined."
     remedy = "Approve a rule over the resource and publish the directory, then refresh again."
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `what` is empty when it holds."""
-
-    where: str
-    holds: bool
-    what: str
-    remedy: str = ""
 
 
 # --- init -----------------------------------------------------------------------------------------
@@ -168,13 +161,32 @@ def _check_directory(config: NodeConfig) -> Iterator[Finding]:
         source.load_kept()
     except TongbanError as error:
         yield _failed("directory", error)
-        return
+    else:
+        yield from _check_source(config, source)
+    yield from _check_silence(config, source.current)
+
+
+def _check_source(config: NodeConfig, source: DirectorySource) -> Iterator[Finding]:
     if source.current is None:
         why = source.refused.reason if source.refused else "none was pulled yet"
         yield Finding("directory", False, why, "Run the node once, or check directory and directory_root.")
         return
     yield Finding("directory", True, "")
     yield from _check_listed(config, source.current)
+
+
+def _check_silence(config: NodeConfig, directory: Directory | None) -> Iterator[Finding]:
+    store, listed = FactStore(config.folder / "facts"), directory.resources if directory else {}
+    registers = open_registers(config)
+    for resource in config.resources.values():
+        entry = listed.get(resource.id)
+        if resource.facts is not None:
+            yield from of_facts(resource.id, store.current(resource.id), entry)
+        elif resource.point:
+            place = config.registers[resource.register]
+            yield from of_spelling(resource, place, registers[resource.register], entry)
+    for register in registers.values():
+        register.close()
 
 
 def _check_listed(config: NodeConfig, directory: Directory) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ class Snapshot:
     rows: Mapping[str, int]  #: by domain
     rejected: int
     doubts: int
+    nameless: int | None  #: rows that lead back to nobody; None in a snapshot of before they were counted
 
 
 @contextlib.contextmanager
@@ -83,7 +84,8 @@ def opened(resource: str, into: Path, id: str) -> Snapshot | None:
         return None
     held = json.loads(about.read_text())
     day = date.fromisoformat(held["date"])
-    return Snapshot(resource, id, day, into / id, held["rows"], held["rejected"], held["doubts"])
+    counts = (held["rows"], held["rejected"], held["doubts"], held.get("nameless"))
+    return Snapshot(resource, id, day, into / id, *counts)
 
 
 def keep_newest(into: Path, keep: int, pinned: frozenset[str]) -> list[str]:
@@ -93,7 +95,9 @@ def keep_newest(into: Path, keep: int, pinned: frozenset[str]) -> list[str]:
     """
     pointer = into / "current"
     kept = pinned | {pointer.read_text().strip()} if pointer.is_file() else pinned
-    folders = sorted((path for path in into.glob("*/snapshot.json")), key=lambda path: path.stat().st_mtime_ns)
+    # One that is being made, or that a killed refresh left, is none: it would take the place of a published one.
+    published = (path for path in into.glob("*/snapshot.json") if not path.parent.name.startswith(MAKING))
+    folders = sorted(published, key=lambda path: path.stat().st_mtime_ns)
     old = [path.parent for path in folders[:-keep] if path.parent.name not in kept]
     for folder in old:
         shutil.rmtree(folder)

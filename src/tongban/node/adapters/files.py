@@ -14,11 +14,13 @@ import duckdb
 
 from tongban.kit.errors import Unavailable
 from tongban.node.adapters.register import (
+    LOSSY,
     MOST_ROWS,
     PointQuery,
     RegisterChanged,
     RegisterUnavailable,
     SelectRefused,
+    key_place,
     reviewed,
 )
 from tongban.node.config import RegisterConfig
@@ -38,7 +40,9 @@ class FileRegister:
             raise RegisterUnavailable(register=name, what="the file is not there")
         self._connection = duckdb.connect()
         place = str(path).replace("'", "''")
-        source = f"read_parquet('{place}')" if kind == "parquet" else f"read_csv('{place}', all_varchar=true)"
+        source = self._source = (
+            f"read_parquet('{place}')" if kind == "parquet" else f"read_csv('{place}', all_varchar=true)"
+        )
         try:
             self._connection.execute("SET threads=2")
             self._connection.execute(f"SET allowed_paths=['{place}']")
@@ -55,13 +59,17 @@ class FileRegister:
             raise SelectRefused(register=self.name, what="a point SELECT names :key exactly once")
         prepared = select.replace(":key", "?")
         self.rows(f"EXPLAIN {prepared}", [""])
-        return FilePoint(self, prepared, columns)
+        place = key_place(select, "duckdb")
+        found = FilePoint(self, prepared, columns, place[1] if place else "")
+        found.refuse_lossy()
+        return found
 
     def extract(self, select: str) -> Any:
         reviewed(select, self.name, "duckdb")
         with self._lock:
             try:
-                return self._connection.sql(select).to_arrow_table()
+                # Whatever the SELECT makes of the register's texts: numbers and dates are understood in one place.
+                return self._connection.sql(select).project("CAST(COLUMNS(*) AS VARCHAR)").to_arrow_table()
             except duckdb.Error as error:
                 raise _translated(self.name, error) from None
 
@@ -72,6 +80,15 @@ class FileRegister:
                 return self._connection.execute(select, values).fetchall()
             except duckdb.Error as error:
                 raise _translated(self.name, error) from None
+
+    def kind(self, column: str) -> str:
+        """The type that the file itself gives a column; empty where there is no such column, or no row."""
+        try:
+            name = column.replace('"', '""')
+            found = self.rows(f'SELECT typeof("{name}") FROM {self._source} LIMIT 1', [])
+        except RegisterChanged:
+            return ""
+        return str(found[0][0]) if found else ""
 
     def interrupt(self) -> None:
         self._connection.interrupt()
@@ -85,12 +102,21 @@ class FilePoint:
 
     quick = False
 
-    def __init__(self, register: FileRegister, select: str, columns: tuple[str, ...]) -> None:
+    def __init__(self, register: FileRegister, select: str, columns: tuple[str, ...], keyed_by: str) -> None:
         self.columns = columns
-        self._register, self._select = register, select
+        self._register, self._select, self._keyed_by = register, select, keyed_by
 
     def read(self, key: str) -> Sequence[Sequence[Any]]:
-        return self._register.rows(self._select, [key])[:MOST_ROWS]
+        found = self._register.rows(self._select, [key])[:MOST_ROWS]
+        if not found:
+            # Another file may have come in the place of the first. No number equals one that lost its last digits.
+            self.refuse_lossy()
+        return found
+
+    def refuse_lossy(self) -> None:
+        """Raises RegisterChanged where numbers are kept as floating-point numbers."""
+        if self._keyed_by and self._register.kind(self._keyed_by) in ("DOUBLE", "FLOAT"):
+            raise RegisterChanged(register=self._register.name, what=LOSSY.format(column=self._keyed_by))
 
     def slowly(self, key: str, until: float) -> Sequence[Sequence[Any]]:
         if (left := until - time.monotonic()) <= 0:

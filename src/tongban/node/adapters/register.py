@@ -40,6 +40,10 @@ class SelectRefused(Invalid):
     remedy = "Write one plain SELECT with named columns over the register's own tables."
 
 
+#: What is said of a column of floating-point numbers: whole numbers beyond 2^53 have no place in it.
+LOSSY = "column {column} holds floating-point numbers, whose last digits are lost: it must be kept as text"
+
+
 #: Reads the rows of one key: values in the order of `columns`.
 Reader = Callable[[str], Sequence[Sequence[Any]]]
 
@@ -99,3 +103,15 @@ def reviewed(select: str, register: str, dialect: str) -> tuple[str, ...]:
         if not isinstance(table.this, exp.Identifier):
             raise SelectRefused(register=register, what="it reads something that is not a table")
     return tuple(column.alias_or_name for column in tree.selects)
+
+
+def key_place(select: str, dialect: str) -> tuple[str, str] | None:
+    """Table and column in which a point SELECT looks its `:key` up; None where that cannot be told."""
+    import sqlglot
+    from sqlglot import exp
+
+    tree = sqlglot.parse_one(select, dialect=dialect)
+    tables = list(tree.find_all(exp.Table))
+    sides = [pair for one in tree.find_all(exp.EQ) for pair in ((one.left, one.right), (one.right, one.left))]
+    columns = [one.name for one, other in sides if isinstance(one, exp.Column) and isinstance(other, exp.Placeholder)]
+    return (tables[0].name, columns[0]) if len(tables) == len(columns) == 1 else None

@@ -14,12 +14,14 @@ import sqlalchemy
 
 from tongban.kit.errors import Unavailable
 from tongban.node.adapters.register import (
+    LOSSY,
     MOST_ROWS,
     PointQuery,
     RegisterBusy,
     RegisterChanged,
     RegisterUnavailable,
     SelectRefused,
+    key_place,
     reviewed,
 )
 from tongban.node.config import RegisterConfig
@@ -49,7 +51,7 @@ class SqliteRegister:
 
     def __init__(self, name: str, path: str) -> None:
         self.name, self._path = name, path
-        self._state: tuple[int, ...] = ()
+        self.state: tuple[int, ...] = ()
         self._overdrawn = 0
         self._quick: sqlite3.Connection | None = None
         self.quick()
@@ -62,9 +64,9 @@ class SqliteRegister:
             raise RegisterUnavailable(register=self.name, what=type(error).__name__) from None
         # Its own change counter would not tell SQLite that a copy of another file was written over this one.
         state = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
-        if self._quick is None or state != self._state:
+        if self._quick is None or state != self.state:
             self.close()
-            self._quick, self._state = self.opened(0), state
+            self._quick, self.state = self.opened(0), state
             self._quick.set_progress_handler(self._step, QUICK_STEPS)
         self._overdrawn = 0
         return self._quick
@@ -96,10 +98,13 @@ class SqliteRegister:
         if select.count(":key") != 1:
             raise SelectRefused(register=self.name, what="a point SELECT names :key exactly once")
         try:
-            self.quick().execute(f"EXPLAIN {select}", {"key": ""}).fetchall()
+            connection = self.quick()
+            connection.execute(f"EXPLAIN {select}", {"key": ""}).fetchall()
+            found = SqlitePoint(self, select.replace(":key", "?"), columns, key_place(select, "sqlite"))
+            found.look(connection)
         except sqlite3.Error as error:
             raise _translated(self.name, error) from None
-        return SqlitePoint(self, select.replace(":key", "?"), columns)
+        return found
 
     def extract(self, select: str) -> Any:
         import pyarrow as pa
@@ -111,7 +116,7 @@ class SqliteRegister:
         except sqlite3.Error as error:
             raise _translated(self.name, error) from None
         by_column: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [[] for _ in columns]
-        arrays = [pa.array([None if v is None else str(v) for v in column], pa.string()) for column in by_column]
+        arrays = [pa.array([_text(value) for value in column], pa.string()) for column in by_column]
         return pa.table(dict(zip(columns, arrays, strict=True)))
 
     def close(self) -> None:
@@ -125,13 +130,21 @@ class SqlitePoint:
 
     quick = True
 
-    def __init__(self, register: SqliteRegister, select: str, columns: tuple[str, ...]) -> None:
+    def __init__(
+        self, register: SqliteRegister, select: str, columns: tuple[str, ...], place: tuple[str, str] | None
+    ) -> None:
         self.columns = columns
-        self._register, self._select = register, select
+        self._register, self._select, self._place = register, select, place
+        self._looked_at: tuple[int, ...] | None = None
+        self._untyped = False
 
     def read(self, key: str) -> Sequence[Sequence[Any]]:
         try:
-            return self._register.quick().execute(self._select, (key,)).fetchmany(MOST_ROWS)
+            connection = self._register.quick()
+            if self._looked_at is not self._register.state:
+                self.look(connection)
+                self._looked_at = self._register.state
+            return self._found(connection, key)
         except sqlite3.Error as error:
             raise _translated(self._register.name, error) from None
 
@@ -140,10 +153,34 @@ class SqlitePoint:
         try:
             with contextlib.closing(self._register.opened(patience)) as connection:
                 connection.set_progress_handler(lambda: time.monotonic() >= until, SLOW_STEPS)
-                return connection.execute(self._select, (key,)).fetchmany(MOST_ROWS)
+                self.look(connection)
+                return self._found(connection, key)
         except sqlite3.Error as error:
             _left(until)
             raise _translated(self._register.name, error) from None
+
+    def look(self, connection: sqlite3.Connection) -> None:
+        """How the register compares its numbers. Raises RegisterChanged where they are floating-point numbers."""
+        if self._place is None:
+            return
+        table, column = self._place
+        info = "SELECT type FROM pragma_table_info(?) WHERE lower(name) = lower(?)"
+        kind = _affinity(*(connection.execute(info, (table, column)).fetchone() or ("TEXT",)))
+        if kind == "real":
+            raise RegisterChanged(register=self._register.name, what=LOSSY.format(column=column))
+        self._untyped = kind == "none"
+
+    def _found(self, connection: sqlite3.Connection, key: str) -> list[Any]:
+        rows = connection.execute(self._select, (key,)).fetchmany(MOST_ROWS)
+        if not (self._untyped and self._place and key.isascii() and key.isdigit() and key[0] != "0" and len(key) < 19):
+            return rows
+        # A column without a type keeps numbers as they came: a text never equals an integer there.
+        table, column = ('"' + name.replace('"', '""') + '"' for name in self._place)
+        lossy = f"SELECT 1 FROM {table} WHERE {column} = ? AND typeof({column}) = 'real'"
+        if connection.execute(lossy, (int(key),)).fetchone():
+            raise RegisterChanged(register=self._register.name, what=LOSSY.format(column=self._place[1]))
+        more = connection.execute(self._select, (int(key),)).fetchmany(MOST_ROWS)
+        return rows if more == rows else (rows + more)[:MOST_ROWS]
 
 
 def _left(until: float) -> float:
@@ -161,3 +198,20 @@ def _translated(register: str, error: sqlite3.Error) -> Unavailable:
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY:
         return RegisterBusy(register=register, what="it is being written, or the look-up takes long")
     return RegisterUnavailable(register=register, what=type(error).__name__)
+
+
+#: The first that stands in the declared type decides.
+_AFFINITIES = {"INT": "integer", "CHAR": "text", "CLOB": "text", "TEXT": "text", "BLOB": "none"}
+_AFFINITIES |= {"REAL": "real", "FLOA": "real", "DOUB": "real"}
+
+
+def _affinity(declared: str) -> str:
+    """How SQLite compares a column that was declared so (its manual, "Determination Of Column Affinity")."""
+    of_name = next((kind for part, kind in _AFFINITIES.items() if part in declared.upper()), "numeric")
+    return of_name if declared else "none"
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return None if value is None else str(value)
