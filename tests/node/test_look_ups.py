@@ -69,8 +69,8 @@ def test_a_scan_of_a_file_ends_at_its_time_and_the_next_one_is_whole(tmp_path):
         " range(1000000) a, range(1000000) b) > 0"
     )
     with pytest.raises(TimeoutError):
-        files.FilePoint(register, forever, ("id_number",)).slowly("a", time.monotonic() + 0.2)
-    look_up = files.FilePoint(register, "SELECT id_number FROM people WHERE id_number = ?", ("id_number",))
+        files.FilePoint(register, forever, ("id_number",), "id_number").slowly("a", time.monotonic() + 0.2)
+    look_up = files.FilePoint(register, "SELECT id_number FROM people WHERE id_number = ?", ("id_number",), "id_number")
     assert look_up.slowly("a", time.monotonic() + 30) == [("a",)]
     with pytest.raises(TimeoutError):
         look_up.slowly("a", time.monotonic())

@@ -43,7 +43,7 @@ _UNAVAILABLE = Refused("exchange.log_unavailable", "this node cannot write its l
 _NO_ROUNDS = Refused("node.rounds_not_held", "this system may not hold rounds; see rounds in node.toml")
 _NOT_OPENED = Refused("node.round_not_opened", "no such round was opened at this node")
 _SECOND_DATE = Refused("node.second_date", "this round was evaluated for another date; a round has one")
-_NAME = re.compile("[0-9A-Za-z._-]{1,64}")
+_NAME = re.compile("[0-9A-Za-z._-]{1,64}(/[0-9A-Za-z._-]{1,64})?")
 _DIGEST = re.compile("[0-9a-f]{64}")
 #: Stages that everybody may see in the log.
 _ROUND_STAGES = frozenset({"opened", "frozen", "seed-committed", "drawn"})
