@@ -11,9 +11,10 @@ import pytest
 
 from tests.node.asking import Asker
 from tests.node.place import PASSPORT, PROVIDER, Place, write_moving
-from tests.node.running import Inside, NodeProcess, inside, records, until
+from tests.node.running import Inside, NodeProcess, inside, records, spare, until
 from tests.world import APPLICANT, HUSBAND
 from tongban.exchange.client import Answer
+from tongban.node import setup
 from tongban.node.adapters import connect
 from tongban.node.adapters.register import RegisterUnavailable, reviewed
 from tongban.node.config import RegisterConfig
@@ -264,6 +265,15 @@ def test_numbers_of_two_kinds_of_document_are_told_apart_in_the_demonstration(pl
     found = place.config("public-security").resources[f"public_security/{resource}"]
     assert found.facts is not None
     assert found.facts.document in reviewed(found.point, found.register, "sqlite")
+
+
+def test_a_select_that_does_not_tell_kinds_of_document_apart_answers_nobody(place: Place) -> None:
+    node = spare(place, "no-document", toml=lambda text: text.replace("SELECT document_type, name,", "SELECT name,"))
+    said = {one.what for one in setup.check(node.folder) if not one.holds}
+    assert any("gives no document_type" in what for what in said)
+    got = node.ready().send(Asker(place).query())
+    assert (got.code, got.status) == ("exchange.register_changed", 503)
+    assert node.stop() == 0
 
 
 def test_a_parquet_register_that_goes_and_changes_is_said(place: Place) -> None:

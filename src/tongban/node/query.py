@@ -198,7 +198,7 @@ class QueryDesk:
     ) -> Sequence[Sequence[Any]]:
         """Of a register with several kinds of document, the rows of the subject's: numbers of two may be equal."""
         facts = self._resources[resource].facts
-        if facts is None or facts.document not in query.columns:
+        if facts is None or not facts.document:
             return rows
         place = query.columns.index(facts.document)
         return [row for row in rows if _document_domain(row[place]) == domain]
@@ -209,7 +209,12 @@ class QueryDesk:
             config = self._resources.get(resource)
             if config is None or not config.point:
                 return None
-            query = self._queries[resource] = self._registers[config.register].point(config.point)
+            query = self._registers[config.register].point(config.point)
+            document = config.facts.document if config.facts else ""
+            if document and document not in query.columns:
+                # Numbers of two kinds of document may be equal: these rows may be somebody else's.
+                raise RegisterChanged(register=config.register, what=f"point gives no {document}")
+            self._queries[resource] = query
         return query
 
     def _plan(self, grant: Grant, listed: Resource, fields: tuple[str, ...]) -> _Plan | None:

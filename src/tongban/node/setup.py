@@ -145,14 +145,15 @@ def _check_registers(config: NodeConfig) -> Iterator[Finding]:
 def _look(resource: ResourceConfig, registers: Mapping[str, Register]) -> None:
     if resource.point:
         columns = registers[resource.register].point(resource.point).columns
-        if missing := [name for name in resource.fields if name not in columns]:
+        document = resource.facts.document if resource.facts else ""
+        if missing := [name for name in (*resource.fields, document) if name and name not in columns]:
             raise Disagrees(resource=resource.id, what=f"its SELECT gives no {', '.join(missing)}")
 
 
 class Disagrees(Invalid):
     code = "node.resource_disagrees"
     message = "Resource {resource} does not agree with itself: {what}."
-    remedy = "Correct point or fields in node.toml."
+    remedy = "Correct point or fields in node.toml; where facts name a document column, point gives it too."
 
 
 def _check_directory(config: NodeConfig) -> Iterator[Finding]:
