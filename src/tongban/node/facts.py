@@ -75,28 +75,16 @@ def build(
     Raises RegisterUnavailable, RegisterChanged, FactsInvalid, RegisterShrunk; nothing is published then.
     """
     with making(into):
-        return _build(resource, facts, table, registers, day, into, fewer)
-
-
-def _build(
-    resource: str,
-    facts: FactsConfig,
-    table: FactTable,
-    registers: Mapping[str, Register],
-    day: date,
-    into: Path,
-    fewer: bool,
-) -> Snapshot:
-    workshop = Path(tempfile.mkdtemp(prefix=MAKING, dir=into))
-    try:
-        counts = _make(resource, facts, table, registers, day, workshop)
-        if not fewer:
-            _check_size(resource, sum(counts["rows"].values()), current(resource, into))
-        return _publish(resource, workshop, day, into, counts)
-    except duckdb.Error as error:
-        raise FactsInvalid(resource=resource, what=_told(error)) from None
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)
+        workshop = Path(tempfile.mkdtemp(prefix=MAKING, dir=into))
+        try:
+            counts = _make(resource, facts, table, registers, day, workshop)
+            if not fewer:
+                _check_size(resource, sum(counts["rows"].values()), current(resource, into))
+            return _publish(resource, workshop, day, into, counts)
+        except duckdb.Error as error:
+            raise FactsInvalid(resource=resource, what=_told(error)) from None
+        finally:
+            shutil.rmtree(workshop, ignore_errors=True)
 
 
 class RegisterShrunk(Invalid):
