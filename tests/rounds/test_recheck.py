@@ -16,6 +16,7 @@ from tests.rounds.world import (
     code,
     decided,
     freeze_it,
+    kept,
     opened,
 )
 from tongban.calendar.workdays import shipped_calendar
@@ -42,12 +43,12 @@ def open_one(folder, **change):
         "application": code(1), "rule": LICENCE, "said": "我的驾驶证是有效的", "first": FIRST, "official": OFFICER,
         "source": "public-security", "received_on": date(2014, 6, 10), "days": shipped_calendar(),
     }  # fmt: skip
-    return recheck.open_recheck(folder, read_round(folder), **(own | change))
+    return kept(folder, recheck.prepare_opening(folder, read_round(folder), **(own | change)))
 
 
 def answer_one(folder, id, **change):
     own = {"second": SECOND, "by": OFFICER, "explained": "已补录", "answered_on": date(2014, 6, 12)}
-    return recheck.answer_recheck(folder, read_round(folder), id, **(own | change))
+    return kept(folder, recheck.prepare_answer(folder, read_round(folder), id, **(own | change)))
 
 
 def pool_of(folder):

@@ -21,7 +21,7 @@ from tongban.exchange.bulk import About, write_answer
 from tongban.identity.identifiers import citizen_check, organisation_check
 from tongban.kit.errors import Refused
 from tongban.kit.keys import SigningKey
-from tongban.rounds import applications, draw, steps
+from tongban.rounds import applications, draw, recheck, steps
 from tongban.rounds.answers import Came, keep_answer
 from tongban.rounds.folder import RoundFolder, Stage
 from tongban.rounds.freeze import freeze
@@ -239,3 +239,8 @@ def drawn(path: Path, lines: Sequence[Mapping[str, Any]], held: Held | None = No
 def raw_file(path: Path, lines: Sequence[Mapping[str, Any]]) -> Path:
     pq.write_table(a_raw_list(lines), path)
     return path
+
+
+def kept(folder, prepared):
+    """What the command does once the log has heard of a re-check or its answer; anything else comes back."""
+    return recheck.keep(folder, prepared) if isinstance(prepared, recheck.Prepared) else prepared

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.oracle import draw as oracle
-from tests.rounds.world import MET, NOT_MET, REVEALS, a_line, a_unit, citizen, decided, drawn, freeze_it
+from tests.rounds.world import MET, NOT_MET, REVEALS, a_line, a_unit, citizen, decided, drawn, freeze_it, kept
 from tongban.calendar.workdays import shipped_calendar
 from tongban.rounds.draw import drawn_digest, frozen_statements
 from tongban.rounds.folder import RoundFolder, Stage
-from tongban.rounds.recheck import Found, Official, answer_recheck, open_recheck
+from tongban.rounds.recheck import Found, Official, prepare_answer, prepare_opening
 from tongban.rounds.round import log_body, read_round
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "car_lottery.md").read_text(encoding="utf-8")
@@ -91,7 +91,7 @@ def test_the_committed_digests_are_the_page_s_salted_ones(tmp_path):
     folder = decided(tmp_path / "2014-3", [a_line(1), a_line(2)], held)
     round, official = read_round(folder), Official("P-2041", "public-security")
     received = date(2014, 6, 12)
-    opened = open_recheck(
+    asked = prepare_opening(
         folder,
         round,
         application=LINES[0]["application"],
@@ -103,8 +103,10 @@ def test_the_committed_digests_are_the_page_s_salted_ones(tmp_path):
         received_on=received,
         days=shipped_calendar(),
     )
+    opened = kept(folder, asked)
     second = Found(MET, "licence-2", "2014-06-12")
-    answer_recheck(folder, round, opened.id, second=second, by=official, explained="已换", answered_on=received)
+    particulars = {"second": second, "by": official, "explained": "已换", "answered_on": received}
+    kept(folder, prepare_answer(folder, round, opened.id, **particulars))
     freeze_it(folder)
     secret = (folder.path / "round.key").read_bytes()
     body = frozen_statements(folder)["persons"].body

@@ -137,11 +137,6 @@ def prepare_opening(
     return Prepared(id, "opened", {**value, **more})
 
 
-def open_recheck(folder: RoundFolder, round: Round, **particulars: Any) -> Recheck | Refused:
-    """Prepare and keep at once, where no log is to hear of it first."""
-    return _kept(folder, prepare_opening(folder, round, **particulars))
-
-
 def prepare_answer(
     folder: RoundFolder,
     round: Round,
@@ -180,11 +175,6 @@ def prepare_answer(
     return Prepared(id, "answered", {**value, "in_time": in_time, "remedy": remedy, "vouched_by": vouched_by})
 
 
-def answer_recheck(folder: RoundFolder, round: Round, id: str, **particulars: Any) -> Recheck | Refused:
-    """Prepare and keep at once, where no log is to hear of it first."""
-    return _kept(folder, prepare_answer(folder, round, id, **particulars))
-
-
 def _official_refusal(official: Official, source: str) -> Refused | None:
     """Only whoever answers for the source may look again: there the record can be corrected."""
     if not official.staff.strip():
@@ -221,10 +211,6 @@ def keep(folder: RoundFolder, prepared: Prepared, entry: Mapping[str, Any] | Non
     name = f"rechecks/{prepared.id}.{prepared.event}.json"
     folder.keep(name, canonical.encode(value) + b"\n", mode=0o600)
     return read_recheck(folder, prepared.id) or Refused("rounds.no_recheck", "there is no such re-check")
-
-
-def _kept(folder: RoundFolder, prepared: Prepared | Recheck | Refused) -> Recheck | Refused:
-    return keep(folder, prepared) if isinstance(prepared, Prepared) else prepared
 
 
 def remedy_of(round: Round) -> str:
