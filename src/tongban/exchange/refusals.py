@@ -17,7 +17,8 @@ _BY_STATUS: Final[Mapping[int, str]] = {
     401: "unknown_key bad_signature revoked_key key_out_of_time clock_skew envelope_expired",
     403: """no_grant grant_expired grant_not_yet wrong_purpose field_not_granted rule_not_granted
             ticket_forged ticket_foreign ticket_expired ticket_not_yet ticket_wrong_kind ticket_wrong_round
-            ticket_wrong_purpose ticket_wrong_case subject_outside_ticket keys_outside_ticket""",
+            ticket_wrong_purpose ticket_wrong_case subject_outside_ticket keys_outside_ticket
+            second_date""",
     404: "unknown_path resource_not_served rule_not_served",
     405: "wrong_method",
     408: "slow_sender",

@@ -115,6 +115,9 @@ class Limits:
     threads: int = 2
     refused_an_hour: int = 100
     repeats_a_key: int = 20
+    dates_a_person: int = 1
+    dates_of_batches: int = 3
+    date_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ of the last day that a repeat may ask for, with how often each was repeated.
 
 import asyncio
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import msgspec
 import orjson
 
+from tongban.exchange.dates import Dates
 from tongban.exchange.envelope import Envelope
 from tongban.exchange.grant import LONGEST_WINDOW, Grant
 from tongban.exchange.nonces import WINDOW, Nonces
@@ -120,6 +122,7 @@ class Journal:
         """Read the log once and remember what still matters at `now`."""
         self._log = log
         self.quotas = Quotas()
+        self.dates = Dates(limits.dates_a_person, limits.dates_of_batches, limits.date_days)
         self.strangers = Strangers()
         self.refusals = Refusals(limits.refused_an_hour)
         self.latest = 0.0  #: time of the newest entry: the node's time never goes behind it
@@ -161,9 +164,16 @@ class Journal:
             self._repeats.pop(key, None)
             occasion = " ".join((record.get("evaluated", ""), record.get("keys", ""))).strip()
             self._answers[key] = Remembered(record["intent"], stored.index, at, occasion)
+        self._recall_date(record, at)
         if at > now - LONGEST_WINDOW:
             persons = orjson.loads(stored.leaf)["n"]
             self._charges.setdefault(record["grant"], []).append((at, persons))
+
+    def _recall_date(self, record: dict[str, Any], at: int) -> None:
+        if record["call"] == "query" or not (evaluated := record.get("evaluated")):
+            return
+        person = record["subjects"][0] if record["call"] == "verify" else ""
+        self.dates.recall(record["grant"], person, date.fromisoformat(evaluated), at)
 
     # --- idempotency ----------------------------------------------------------------------------------
 
@@ -217,6 +227,7 @@ class Journal:
         for key in old:
             self._drop(key)
         self.quotas.forget(now - LONGEST_WINDOW)
+        self.dates.forget(now)
 
     # --- quota ----------------------------------------------------------------------------------------
 

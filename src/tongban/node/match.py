@@ -12,6 +12,7 @@ from tongban.calendar.day import day_of
 from tongban.exchange import bulk
 from tongban.exchange import ticket as tickets
 from tongban.exchange.bulk import About, Keys
+from tongban.exchange.dates import Dates
 from tongban.exchange.ticket import RoundTicket
 from tongban.identity.columns import citizen_texts, text_keys
 from tongban.identity.identifiers import Domain, IdentifierInvalid
@@ -33,9 +34,11 @@ _GONE = Refused("exchange.snapshot_gone", "the snapshot that this round first sa
 class MatchDesk:
     """Evaluates batches, one at a time: two would only share the same cores and twice the memory."""
 
-    def __init__(self, questions: Questions, store: FactStore, persons: Persons, memory_mb: int, threads: int) -> None:
+    def __init__(
+        self, questions: Questions, store: FactStore, persons: Persons, memory_mb: int, threads: int, dates: Dates
+    ) -> None:
         self._questions, self._store, self._persons = questions, store, persons
-        self._memory_mb, self._threads = memory_mb, threads
+        self._memory_mb, self._threads, self._dates = memory_mb, threads, dates
         self._turn = asyncio.Lock()
 
     async def answer(self, admitted: Admitted, body: bytes) -> Answered | Refused:
@@ -45,7 +48,19 @@ class MatchDesk:
         ticket = admitted.ticket
         assert isinstance(ticket, RoundTicket)
         async with self._turn:
-            return await asyncio.to_thread(self._judged, admitted, ticket, question, body)
+            at = date.fromisoformat(ticket.at)
+            held = self._dates.take(admitted.grant.id, "", at, admitted.now)
+            if isinstance(held, Refused):
+                return held
+            answered: Answered | Refused | None = None
+            try:
+                answered = await asyncio.to_thread(self._judged, admitted, ticket, question, body)
+            finally:
+                if not isinstance(answered, Answered):
+                    held.settle(False, admitted.now)
+            if isinstance(answered, Answered):
+                answered.after.append(lambda index: held.settle(index is not None, admitted.now))
+            return answered
 
     def _judged(self, admitted: Admitted, ticket: RoundTicket, question: Question, body: bytes) -> Answered | Refused:
         """The whole of it, in a thread."""

@@ -154,7 +154,7 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     persons = Persons(log, Spool(config.folder / "spool"))
     registers = open_registers(config)
     store = FactStore(config.folder / "facts")
-    desks = _desks(config, log, persons, registers, store)
+    desks = _desks(config, log, journal, persons, registers, store)
     bodies = BodyReader(config.limits.body_seconds)
     gate = Gate(config, key, source, log, journal, desks, bodies, floored)
     outlet = Outlet(config.member, key, source, log, floored)
@@ -168,13 +168,18 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
 
 
 def _desks(
-    config: NodeConfig, log: Log, persons: Persons, registers: Mapping[str, Register], store: FactStore
+    config: NodeConfig,
+    log: Log,
+    journal: Journal,
+    persons: Persons,
+    registers: Mapping[str, Register],
+    store: FactStore,
 ) -> dict[str, Any]:
     limits, questions = config.limits, Questions(dict(config.resources))
     return {
         "query": QueryDesk(config.resources, registers, log.subject_key, limits.read_seconds, store),
-        "verify": VerifyDesk(questions, store, log.subject_key),
-        "match": _LazyMatch(questions, store, persons, limits.memory_mb, limits.threads),
+        "verify": VerifyDesk(questions, store, log.subject_key, journal.dates),
+        "match": _LazyMatch(questions, store, persons, limits.memory_mb, limits.threads, journal.dates),
     }
 
 

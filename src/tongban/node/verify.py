@@ -8,12 +8,14 @@ import orjson
 from tongban.calendar.day import day_of
 from tongban.exchange import ask
 from tongban.exchange import ticket as tickets
+from tongban.exchange.dates import Dates
 from tongban.identity.identifiers import Domain
 from tongban.identity.subject import Subject, read_subject
 from tongban.kit.errors import Refused
 from tongban.node.gate import Admitted, Answered
 from tongban.node.questions import STALE, Question, Questions
-from tongban.node.store import UNREADABLE, FactStore
+from tongban.node.snapshots import Snapshot
+from tongban.node.store import UNREADABLE, Facts, FactStore
 from tongban.rules.compile import COMPILER_VERSION
 from tongban.rules.facts import from_plain
 from tongban.rules.verdict import unpack
@@ -28,8 +30,8 @@ _DAMAGED = Refused("exchange.register_unavailable", "the facts of this register 
 class VerifyDesk:
     """Looks up one fact row and runs the compiled rule on it."""
 
-    def __init__(self, questions: Questions, store: FactStore, subject_key: bytes) -> None:
-        self._questions, self._store, self._subject_key = questions, store, subject_key
+    def __init__(self, questions: Questions, store: FactStore, subject_key: bytes, dates: Dates) -> None:
+        self._questions, self._store, self._subject_key, self._dates = questions, store, subject_key, dates
 
     async def answer(self, admitted: Admitted, body: bytes) -> Answered | Refused:
         asked = ask.read_verify(body)
@@ -60,30 +62,40 @@ class VerifyDesk:
             return _NO_FACTS
         if facts is None:
             return _WRONG_DOMAIN
-        at = date.fromisoformat(admitted.ticket.at)
-        today = day_of(admitted.now)
-        if question.stale(snapshot.date, at, today):
-            byte = STALE
-        else:
-            key = subject.packed() if subject.domain is Domain.CITIZEN else subject.key
-            byte = question.compiled.single(facts.row(key), values, at, facts.doubtful(key))
-        verdict, number = unpack(byte)
-        reason = question.compiled.rule.reason(number)
-        said = {
-            "verdict": verdict.word,
-            "reason": reason.code if reason else "",
-            "snapshot": {"id": snapshot.id, "date": snapshot.date.isoformat()},
-            "rule_digest": question.compiled.digest,
-            "compiler": COMPILER_VERSION,
-        }
-        about = {
-            "subjects": [subject.pseudonym(self._subject_key)],
-            "fields": [],
-            "verdict": byte,
-            "snapshot": snapshot.id,
-            "rule_digest": question.compiled.digest,
-        }
-        return Answered(orjson.dumps(said), "verdict", 1, about)
+        at, person = date.fromisoformat(admitted.ticket.at), subject.pseudonym(self._subject_key)
+        answered = _answered(question, snapshot, _verdict(question, facts, subject, values, at, admitted.now), person)
+        held = self._dates.take(admitted.grant.id, person, at, admitted.now)
+        if isinstance(held, Refused):
+            return held
+        answered.after.append(lambda index: held.settle(index is not None, admitted.now))
+        return answered
+
+
+def _verdict(question: Question, facts: Facts, subject: Subject, values: dict[str, Any], at: date, now: float) -> int:
+    if question.stale(facts.snapshot.date, at, day_of(now)):
+        return STALE
+    key = subject.packed() if subject.domain is Domain.CITIZEN else subject.key
+    return question.compiled.single(facts.row(key), values, at, facts.doubtful(key))
+
+
+def _answered(question: Question, snapshot: Snapshot, byte: int, person: str) -> Answered:
+    verdict, number = unpack(byte)
+    reason = question.compiled.rule.reason(number)
+    said = {
+        "verdict": verdict.word,
+        "reason": reason.code if reason else "",
+        "snapshot": {"id": snapshot.id, "date": snapshot.date.isoformat()},
+        "rule_digest": question.compiled.digest,
+        "compiler": COMPILER_VERSION,
+    }
+    about = {
+        "subjects": [person],
+        "fields": [],
+        "verdict": byte,
+        "snapshot": snapshot.id,
+        "rule_digest": question.compiled.digest,
+    }
+    return Answered(orjson.dumps(said), "verdict", 1, about)
 
 
 def _asked(question: Question, given: dict[str, Any]) -> dict[str, Any] | Refused:
