@@ -71,6 +71,13 @@ class Tree:
         self._inside(0, size)
         return self._range(0, size) if size else EMPTY
 
+    def subtrees(self, level: int, first: int, count: int) -> bytes:
+        """Roots of `count` complete subtrees of 2**level leaves from number `first`, end to end. Raises OutsideTree."""
+        nodes = self._levels[level] if level < len(self._levels) else b""
+        if not (first >= 0 and count > 0 and (first + count) * 32 <= len(nodes)):
+            raise OutsideTree(size=self.size, asked=f"{count} subtrees from {first} at level {level}")
+        return bytes(nodes[32 * first : 32 * (first + count)])
+
     def inclusion_proof(self, index: int, size: int | None = None) -> list[bytes]:
         """Path from the leaf at `index` to the root at `size` (now), RFC 9162 section 2.1.3.1. Raises OutsideTree."""
         size = self.size if size is None else size
