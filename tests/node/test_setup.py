@@ -46,7 +46,7 @@ def test_a_folder_is_laid_out_with_keys_for_its_owner_only(tmp_path: Path, capsy
     config = configs.read(folder)
     assert (config.id, config.member, config.loopback) == ("tax-1", MEMBER, True)
     secret = [*(folder / "keys").iterdir(), folder / "log" / "subject.key"]
-    assert len(secret) == 3
+    assert len(secret) == 4
     assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
     assert verify(folder / "log", {}).entries == 0
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.tlog.cast import ORIGIN
 from tests.world import ANSWERING_KEY
-from tongban.tlog import tile as tiles
 from tongban.tlog.checkpoint import Checkpoint, sign
+from tongban.tlog.entry import LONGEST_LEAF
 from tongban.tlog.tile import ENTRIES, Tile, TileInvalid, bundle, bundles, hashes, leaves_of, of_size, read_path
 from tongban.tlog.tree import OutsideTree, Tree, leaf_hash
 
@@ -119,5 +119,5 @@ def test_a_bundle_that_was_cut_or_lengthened_is_refused(leaves: list[bytes], cut
 
 
 def test_the_longest_leaf_fits():
-    longest = b"x" * tiles.LONGEST
+    longest = b"x" * LONGEST_LEAF
     assert leaves_of(Tile(ENTRIES, 0, 1), bundle([longest])) == [longest]

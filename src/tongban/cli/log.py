@@ -1,6 +1,7 @@
 """`./tongban log verify|show|person|receipt DIR`: check a node's log, read in it, find who looked at a person's data.
 
 DIR is a log's folder, or a node's folder with the log in it. Nothing is ever changed; the node may be running.
+`verify` takes an address too: then anybody audits the log from anywhere, through its tiles.
 """
 
 import argparse
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tongban.tlog.verify import Verification
 
 _PROBLEMS_TOLD = 20
+_FOLDER = "folder of a log, or of a node"
 _VERBS = {
     "verify": (
         "check that nothing in a log was changed, taken out or exchanged",
@@ -52,8 +54,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     made = {}
     for verb, (purpose, example) in _VERBS.items():
         one = made[verb] = verbs.add_parser(verb, help=purpose, description=purpose, epilog=f"example:\n  {example}")
-        one.add_argument("log", type=Path, metavar="DIR", help="folder of a log, or of a node")
+        where = (
+            ("DIR|URL", "folder of a log or of a node, or address of a node") if verb == "verify" else ("DIR", _FOLDER)
+        )
+        one.add_argument("log", type=_place, metavar=where[0], help=where[1])
     keys = made["verify"]
+    told = "file with the head seen last (of an address): the log must continue it; then the new one is put there"
+    keys.add_argument("--remember", type=Path, metavar="FILE", help=told)
     keys.add_argument("--signatures", action="store_true", help="check the signature of every request and answer too")
     for verb in ("verify", "person"):
         told = "published directory.json with the keys; the one beside the log if left out (repeatable)"
@@ -72,6 +79,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     receipt.add_argument("--own", type=Path, metavar="DIR", help="the asker's log, to be checked too")
 
 
+def _place(text: str) -> Path | str:
+    return text if "://" in text else Path(text)
+
+
 def run(args: argparse.Namespace) -> int:
     verbs = {"verify": _verify, "show": _show, "person": _person, "receipt": _receipt}
     return verbs[args.verb](args)
@@ -81,6 +92,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    if isinstance(args.log, str):
+        from tongban.cli import log_remote
+
+        return log_remote.verify(args)
+    return _verify_folder(args)
+
+
+def _verify_folder(args: argparse.Namespace) -> int:
     from tongban.cli import log_check, log_read
     from tongban.cli.keyring import NoDirectory, keyring
     from tongban.tlog import segment

@@ -41,6 +41,8 @@ BASIS = "《北京市小客车数量调控暂行规定》第四条（演示）"
 QUOTA = {"calls": 100_000, "persons": 60_000_000, "window_seconds": 86_400}
 DIRECTORY_AGE = 72 * 3600
 KEY_YEARS = 2
+#: Witnesses that must have seen a head of a log.
+WITNESSES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ def _lay_node(place: Foundation, member: Member, bureau: Bureau, ports: Mapping[
     (folder / "node.toml").write_text(_node_file(place, member, bureau, ports))
     if not (folder / "keys").exists():
         setup.init(folder, member.node, member.code, bureau.root.digest, os.getuid())
+    # A city laid before there were witnesses.
+    setup.add_key(folder, member.code, "witness")
 
 
 def _node_file(place: Foundation, member: Member, bureau: Bureau, ports: Mapping[str, int]) -> str:
@@ -137,6 +141,7 @@ def _entries(
             yield _key(office, read_key(config.folder / "keys" / f"{role}.json"), role, since, until)
         yield _node(office, config, ports)
         yield from _answers(solution, office, config, consumer, bureau, now)
+    yield _witnessing(place, bureau, ports)
 
 
 def _member(member: Member, office: Office, bureau: Bureau) -> Statement:
@@ -170,6 +175,26 @@ def _node(office: Office, config: NodeConfig, ports: Mapping[str, int]) -> State
         origin=f"{config.member}/{config.id}",
     )
     return statement.sign(body, office.root)
+
+
+def _witnessing(place: Foundation, bureau: Bureau, ports: Mapping[str, int]) -> Statement:
+    """Each node's log is cosigned by two others; nobody outside the administration is among them (演示)."""
+    witnesses = []
+    for member in place.members():
+        key = read_key(place.node(member.node) / "keys" / "witness.json").public
+        witnesses.append(
+            {
+                "name": key.id,
+                "member": member.code,
+                "address": f"http://127.0.0.1:{ports[member.node]}",
+                "certificate": None,
+                "public": base64.b64encode(key.public).decode(),
+                "outside": False,
+            }
+        )
+    return statement.sign(
+        listing.compose("witnessing", version=1, k=WITNESSES, witnesses=witnesses), *bureau.root_keys()
+    )
 
 
 def _answers(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tongban.exchange.grant import Grant
-from tongban.exchange.listing import Entry, Key, Member, Node, Resource, Rule
+from tongban.exchange.listing import Entry, Key, Member, Node, Resource, Rule, Witnessing
 from tongban.exchange.root import Root
 from tongban.kit.errors import Refused
 from tongban.kit.keys import PublicKey
@@ -52,6 +52,7 @@ class Tables:
     resources: dict[str, Resource] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
+    witnessing: dict[str, Witnessing] = field(default_factory=dict)  #: one, or none
     ignored: dict[str, Refused] = field(default_factory=dict)  #: by entry digest
 
 
@@ -60,7 +61,7 @@ class Memory:
     """What earlier directories said that no later one can take back."""
 
     revoked: Mapping[str, int] = field(default_factory=dict)  #: key id: since when
-    versions: Mapping[str, int] = field(default_factory=dict)  #: resource or rule: greatest version
+    versions: Mapping[str, int] = field(default_factory=dict)  #: resource, rule or witnessing: greatest version
     withdrawn: Mapping[str, int] = field(default_factory=dict)  #: grant id: when it would have expired anyway
     version: int = 0  #: of the newest head adopted; 0: none was
     head: str = ""  #: its digest
@@ -78,7 +79,8 @@ def has_doubles(listed: Iterable[Listed]) -> bool:
 def judge(root: Root, listed: Sequence[Listed], memory: Memory) -> Tables:
     """Sort entries into those that have effect and those that have none."""
     tables = Tables(ignored={one.digest: one.value for one in listed if isinstance(one.value, Refused)})
-    _members(root, listed, tables)
+    _of_root(root, listed, Member, tables.members, tables, memory)
+    _of_root(root, listed, Witnessing, tables.witnessing, tables, memory)
     _keys(root, listed, tables, memory)
     approval = _approval_keys(tables)
     for one in listed:
@@ -107,11 +109,19 @@ def _signed(one: Listed, keys: Iterable[PublicKey]) -> Refused | None:
     return None if one.signed_by(list(keys)) else _UNSIGNED
 
 
-def _members(root: Root, listed: Sequence[Listed], tables: Tables) -> None:
+def _of_root(
+    root: Root, listed: Sequence[Listed], kind: type[Entry], table: dict[str, Any], tables: Tables, memory: Memory
+) -> None:
+    """Entries that as many root keys must sign as a new root: who is a member, and who watches them all."""
     for one in listed:
-        if isinstance(one.value, Member):
+        if isinstance(one.value, kind):
             enough = len(one.signed_by(root.keys)) >= root.threshold
-            _put(tables, tables.members, one, None if enough else _UNSIGNED)
+            _put(tables, table, one, _older(one.value, memory) if enough else _UNSIGNED)
+
+
+def _older(value: Entry, memory: Memory) -> Refused | None:
+    version = getattr(value, "version", None)
+    return _ROLLED_BACK if version is not None and version < memory.versions.get(value.id, 0) else None
 
 
 def _keys(root: Root, listed: Sequence[Listed], tables: Tables, memory: Memory) -> None:
@@ -173,8 +183,8 @@ def _described(one: Listed, tables: Tables, approval: Mapping[str, Sequence[Key]
         return _DANGLING
     if isinstance(value, Rule) and (resource is None or resource.member != value.member):
         return _DANGLING
-    if value.version < memory.versions.get(value.id, 0):
-        return _ROLLED_BACK
+    if refused := _older(value, memory):
+        return refused
     return _signed(one, [key.public for key in approval.get(value.member, ())])
 
 

@@ -258,7 +258,9 @@ class Bureau:
 
 
 def id_of(entry: Statement) -> str:
-    """A member's code, else the entry's id."""
+    """A member's code; of who witnesses there is one entry; else the entry's id."""
+    if entry.kind == "witnessing":
+        return entry.kind
     return str(entry.body["code"] if entry.kind == "member" else entry.body["id"])
 
 

@@ -14,7 +14,7 @@ import orjson
 from tongban.exchange import listing, root, shape
 from tongban.exchange.authority import Listed, Memory, Tables, has_doubles, judge
 from tongban.exchange.grant import Grant
-from tongban.exchange.listing import Key, Member, Node, Resource, Rule
+from tongban.exchange.listing import Key, Member, Node, Resource, Rule, Witnessing
 from tongban.exchange.root import Root
 from tongban.kit import canonical, statement
 from tongban.kit.errors import Refused
@@ -50,6 +50,7 @@ class Directory:
     resources: Mapping[str, Resource] = field(repr=False)
     rules: Mapping[str, Rule] = field(repr=False)
     grants: Mapping[str, Grant] = field(repr=False)
+    witnessing: Witnessing | None = field(repr=False)
     ignored: Mapping[str, Refused] = field(repr=False)  #: entries without effect, by digest
     memory: Memory = field(repr=False)
     listed: Mapping[str, Listed] = field(repr=False)  #: every entry, by digest
@@ -90,6 +91,18 @@ class Directory:
         if holder is None or not holder.stands(now):
             return ()
         return tuple(key.public for key in self.by_role.get((member, role), ()) if not key.refusal(now))
+
+    def origins(self) -> list[str]:
+        """Names of the city's logs: the nodes' and the hub's."""
+        return [self.root.log_origin, *(node.origin for node in self.nodes.values())]
+
+    def log_keys(self, origin: str, now: float) -> tuple[PublicKey, ...] | None:
+        """Keys that may sign a head of the log `origin` at `now`; None: no log of this city."""
+        if origin == self.root.log_origin:
+            return self.root.roles["log"]
+        if all(node.origin != origin for node in self.nodes.values()):
+            return None
+        return self.keys_in_force(origin.partition("/")[0], "online", now)
 
     def key_ends_at(self, key_id: str) -> float:
         """Seconds since 1970 at which a listed key stops counting: its own end, its revocation or its member's end."""
@@ -252,7 +265,7 @@ def _built(
     memory = _remembered(tables, last, _withdrawn(before, listed, last, head.issued_at), head, trusted, log_size)
     return Directory(
         trusted, head, tables.members, tables.keys, tables.nodes, tables.resources, tables.rules,
-        tables.grants, tables.ignored, memory, listed, by_role,
+        tables.grants, tables.witnessing.get("witnessing"), tables.ignored, memory, listed, by_role,
     )  # fmt: skip
 
 
@@ -262,8 +275,9 @@ def _remembered(
     revoked = {key.id: key.revoked_at for key in tables.keys.values() if key.revoked_at is not None}
     resources = {one.id: one.version for one in tables.resources.values()}
     rules = {one.id: one.version for one in tables.rules.values()}
+    witnessing = {one.id: one.version for one in tables.witnessing.values()}
     return Memory(
-        {**last.revoked, **revoked}, {**last.versions, **resources, **rules}, withdrawn,
+        {**last.revoked, **revoked}, {**last.versions, **resources, **rules, **witnessing}, withdrawn,
         head.version, head.digest, head.issued_at, trusted.digest, log_size,
     )  # fmt: skip
 

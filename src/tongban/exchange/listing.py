@@ -16,6 +16,7 @@ from tongban.kit import canonical
 from tongban.kit.errors import Invalid, Refused
 from tongban.kit.keys import ALGORITHMS, PublicKey
 from tongban.kit.statement import Statement
+from tongban.tlog.cosignature import Quorum
 
 #: What a member's keys are for. A key has one role for life, and no two keys share their public part.
 ROLES: Final = ("approval", "online", "ticket")
@@ -122,7 +123,41 @@ class Rule:
     vocabulary: Any
 
 
-Entry = Member | Key | Node | Resource | Rule | Grant
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """Somebody who cosigns the heads of logs, at `address`/add-checkpoint."""
+
+    name: str
+    member: str | None  #: whose it is, if a member's
+    address: str
+    certificate: str | None  #: as a node's
+    public: PublicKey
+    outside: bool  #: of the administration
+
+
+@dataclass(frozen=True, slots=True)
+class Witnessing:
+    """Who witnesses the city's logs, and how many must have seen a head before it is believed."""
+
+    version: int
+    k: int
+    witnesses: tuple[Witness, ...]
+
+    @property
+    def id(self) -> str:
+        return "witnessing"
+
+    def of(self, origin: str) -> tuple[Witness, ...]:
+        """Those who may witness the log `origin`: nobody is a witness of its own member's."""
+        return tuple(one for one in self.witnesses if one.member is None or not origin.startswith(f"{one.member}/"))
+
+    def quorum(self, origin: str) -> Quorum:
+        found = self.of(origin)
+        outside = frozenset(one.name for one in found if one.outside)
+        return Quorum({one.name: one.public for one in found}, outside, self.k)
+
+
+Entry = Member | Key | Node | Resource | Rule | Grant | Witnessing
 
 
 def _is_json(value: Any) -> bool:
@@ -146,6 +181,18 @@ _FIELD: Final = shape.fields(
     }
 )
 _COMPLETE: Final = shape.fields({"as_of": shape.is_date, "statement": shape.is_text(500)})
+
+_address: Final = shape.text("https?://[0-9A-Za-z.:\\[\\]-]{1,200}")
+_WITNESS: Final = shape.fields(
+    {
+        "name": shape.text("[0-9A-Za-z./_-]{1,100}"),
+        "member": shape.nullable(shape.is_member),
+        "address": _address,
+        "certificate": shape.nullable(shape.is_digest),
+        "public": shape.is_public,
+        "outside": shape.is_boolean,
+    }
+)
 
 SHAPES: Final[Mapping[str, shape.Shape]] = {
     "member": {
@@ -174,9 +221,15 @@ SHAPES: Final[Mapping[str, shape.Shape]] = {
         "kind": shape.exactly("node"),
         "id": shape.is_node,
         "member": shape.is_member,
-        "address": shape.text("https?://[0-9A-Za-z.:\\[\\]-]{1,200}"),
+        "address": _address,
         "certificate": shape.nullable(shape.is_digest),
         "origin": shape.text(f"{names.MEMBER}/{names.NODE}"),
+    },
+    "witnessing": {
+        "kind": shape.exactly("witnessing"),
+        "version": _version,
+        "k": shape.integer(0, 32),
+        "witnesses": shape.list_of(_WITNESS, 1, 32),
     },
     "resource": {
         "kind": shape.exactly("resource"),
@@ -264,10 +317,19 @@ def _rule(body: Mapping[str, Any]) -> Rule:
     return Rule(**{name: value for name, value in body.items() if name != "kind"})
 
 
+def _witnessing(body: Mapping[str, Any]) -> Witnessing:
+    witnesses = [
+        Witness(**{**one, "public": PublicKey(one["name"], base64.b64decode(one["public"]))})
+        for one in body["witnesses"]
+    ]
+    return Witnessing(body["version"], body["k"], tuple(witnesses))
+
+
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Entry]]] = {
     "member": _member,
     "key": _key,
     "node": _node,
+    "witnessing": _witnessing,
     "resource": _resource,
     "rule": _rule,
 }
@@ -287,9 +349,21 @@ def _node_contradicts(body: Mapping[str, Any]) -> str | None:
     if body["origin"] != f"{body['member']}/{body['id']}":
         return "its log is named for another"
     # A name and number in clear on a network is a leak that no log can take back.
-    if (body["certificate"] is None or body["address"].startswith("http://")) and not _is_loopback(body["address"]):
-        return "TLS and its certificate are mandatory off loopback"
-    return None
+    return None if _is_shielded(body) else "TLS and its certificate are mandatory off loopback"
+
+
+def _is_shielded(body: Mapping[str, Any]) -> bool:
+    return (body["certificate"] is not None and body["address"].startswith("https://")) or _is_loopback(body["address"])
+
+
+def _witnessing_contradicts(body: Mapping[str, Any]) -> str | None:
+    witnesses = body["witnesses"]
+    for word in ("name", "public"):
+        if len({one[word] for one in witnesses}) < len(witnesses):
+            return f"two witnesses have the same {word}"
+    if body["k"] > len(witnesses):
+        return "it wants more witnesses than it names"
+    return None if all(map(_is_shielded, witnesses)) else "TLS and its certificate are mandatory off loopback"
 
 
 def _is_loopback(address: str) -> bool:
@@ -308,5 +382,6 @@ _CONTRADICTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] 
     "member": _member_contradicts,
     "key": _key_contradicts,
     "node": _node_contradicts,
+    "witnessing": _witnessing_contradicts,
     "resource": _resource_contradicts,
 }

@@ -1,6 +1,7 @@
-"""The node's front to other nodes: bare ASGI, two kinds of path, nothing else answers.
+"""The node's front to other nodes: bare ASGI, three kinds of path, nothing else answers.
 
-`/v1/…` goes through the gate; `/healthz` says whether the node takes calls, and nothing else of it.
+`/v1/…` goes through the gate; `/healthz` says whether the node takes calls, and nothing else of it; what is open of the
+log, and the witness of others', answer for themselves.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -12,6 +13,7 @@ from tongban.exchange.refusals import status_of
 from tongban.kit.errors import Refused
 from tongban.node.body import Receive
 from tongban.node.gate import Gate, Reply
+from tongban.node.open_log import OpenLog
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -20,8 +22,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class ExchangeApp:
     """ASGI application of a node's exchange port."""
 
-    def __init__(self, gate: Gate, answers: Callable[[], bool]) -> None:
-        self._call, self._answers = gate.call, answers
+    def __init__(self, gate: Gate, answers: Callable[[], bool], open_log: OpenLog) -> None:
+        self._call, self._answers, self._open = gate.call, answers, open_log.answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,7 +37,8 @@ class ExchangeApp:
                 path += b"?" + query
             client = scope.get("client")
             peer = client[0] if client else ""
-            reply = await self._call(scope["method"].encode(), path, scope["headers"], peer, receive)
+            opened = None if path.startswith(b"/v1/") else await self._open(scope["method"], path, peer, receive)
+            reply = opened or await self._call(scope["method"].encode(), path, scope["headers"], peer, receive)
         await send_reply(send, reply)
 
 

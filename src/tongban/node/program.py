@@ -14,7 +14,7 @@ import logging
 import os
 import signal
 import ssl
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
@@ -22,15 +22,17 @@ from typing import Any
 
 from tongban.kit.clock import Clock, MachineClock
 from tongban.kit.errors import Invalid, TongbanError
-from tongban.kit.keys import SigningKey, read_key
+from tongban.kit.keys import PublicKey, SigningKey, read_key
 from tongban.node.adapters import connect
 from tongban.node.adapters.register import Register
 from tongban.node.app import ExchangeApp
 from tongban.node.body import BodyReader
 from tongban.node.config import NodeConfig, RegisterConfig
+from tongban.node.cosigning import Cosigning, Standing
 from tongban.node.door import DoorApp
 from tongban.node.gate import Gate
 from tongban.node.journal import Journal
+from tongban.node.open_log import OpenLog
 from tongban.node.outlet import Outlet
 from tongban.node.persons import Persons
 from tongban.node.query import QueryDesk
@@ -42,6 +44,7 @@ from tongban.node.spool import Spool
 from tongban.node.store import FactStore
 from tongban.node.verify import VerifyDesk
 from tongban.tlog.log import Log
+from tongban.tlog.witness import Witness
 
 _log = logging.getLogger("tongban.node")
 
@@ -119,6 +122,7 @@ class Node:
     door: DoorApp
     bodies: BodyReader
     registers: Mapping[str, Register]
+    cosigning: Cosigning
 
     def answers(self) -> bool:
         """Whether it takes calls: all that a stranger is told."""
@@ -137,8 +141,16 @@ class Node:
             "directory_refused": self.source.refused.code if self.source.refused else None,
             "ignored": len(directory.ignored) if directory else 0,
             "entries": self.log.tree.size,
+            "witnessed": _standing(self.cosigning.standing),
             "mode": self.config.mode,
         }
+
+
+def _standing(standing: Standing | None) -> dict[str, Any] | None:
+    if standing is None:
+        return None
+    seen = [one.witness for one in standing.seen]
+    return {"entries": standing.size, "by": seen, "wanted": standing.k, "outside": standing.outside}
 
 
 def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | None = None) -> Node:
@@ -160,9 +172,12 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     outlet = Outlet(config.member, key, source, log, floored)
     node = Node(
         config, floored, log, source, journal, persons, store, gate, outlet,
-        None, None, bodies, registers,  # type: ignore[arg-type]
+        None, None, bodies, registers, Cosigning(log, source),  # type: ignore[arg-type]
     )  # fmt: skip
-    node.exchange = ExchangeApp(gate, node.answers)
+    open_log = OpenLog(
+        log, lambda: node.cosigning.head, *_witness(config, source, floored, pass_phrase), bodies, floored
+    )
+    node.exchange = ExchangeApp(gate, node.answers, open_log)
     node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.evaluated, node.health)
     return node
 
@@ -181,6 +196,24 @@ def _desks(
         "verify": VerifyDesk(questions, store, log.subject_key, journal.dates),
         "match": _LazyMatch(questions, store, persons, limits.memory_mb, limits.threads, journal.dates),
     }
+
+
+def _witness(
+    config: NodeConfig, source: DirectorySource, clock: Clock, pass_phrase: str | None
+) -> tuple[Witness | None, Callable[[], list[str]]]:
+    """The witness of other logs, if this node has a key for it, and the names of the logs it may know."""
+    path = config.folder / "keys" / "witness.json"
+
+    def keys(origin: str) -> Sequence[PublicKey] | None:
+        return source.current.log_keys(origin, clock.seconds()) if source.current else None
+
+    def origins() -> list[str]:
+        return source.current.origins() if source.current else []
+
+    if not path.exists():
+        return None, origins
+    key = read_key(path, pass_phrase)
+    return Witness(config.folder / "witness", key.id, key, keys, clock.seconds), origins
 
 
 class _LazyMatch:
@@ -284,6 +317,7 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     for resource in config.resources:
         erase_abandoned(node.store.place(resource))
     await node.source.pull()
+    await node.cosigning.confirm()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -310,6 +344,7 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     gc.unfreeze()
     await node.outlet.close()
+    await node.cosigning.close()
     for last in (_persons, _hourly):
         with contextlib.suppress(TongbanError, OSError):
             await last(node)
@@ -334,6 +369,7 @@ def _jobs(node: Node) -> list[Coroutine[Any, Any, None]]:
         node.source.run(node.config.pull_seconds),
         node.bodies.sweep(),
         _every(CHECKPOINT_SECONDS, lambda: _checkpoint(node)),
+        _every(CHECKPOINT_SECONDS, node.cosigning.show),
         _every(PERSONS_SECONDS, lambda: _persons(node)),
         _every(HOUR, lambda: _hourly(node)),
     ]

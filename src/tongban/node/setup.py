@@ -85,7 +85,7 @@ class NoTable(Unavailable):
 
 
 def init(folder: Path, id: str, member: str, root: str, uid: int, pass_phrase: str | None = None) -> None:
-    """Lay out a node: node.toml unless there is one, two keys, an empty log. Raises FolderTaken, FileInvalid."""
+    """Lay out a node: node.toml unless there is one, three keys, an empty log. Raises FolderTaken, FileInvalid."""
     if (folder / "keys").exists() or (folder / "log").exists():
         raise FolderTaken(folder=folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,11 +100,16 @@ def init(folder: Path, id: str, member: str, root: str, uid: int, pass_phrase: s
         if fresh:
             file.unlink()
         raise
-    for role in ("online", "ticket"):
-        new_key(f"{config.member}.{role}.{1 + secrets.randbelow(999_999)}").write(
-            folder / "keys" / f"{role}.json", pass_phrase
-        )
+    for role in ("online", "ticket", "witness"):
+        add_key(folder, config.member, role, pass_phrase)
     Log.create(folder / "log", origin_of(config), online_key(config, pass_phrase), MachineClock()).close()
+
+
+def add_key(folder: Path, member: str, role: str, pass_phrase: str | None = None) -> None:
+    """Make the node's key of a role, unless it has one."""
+    path = folder / "keys" / f"{role}.json"
+    if not path.exists():
+        new_key(f"{member}.{role}.{1 + secrets.randbelow(999_999)}").write(path, pass_phrase)
 
 
 # --- check ----------------------------------------------------------------------------------------

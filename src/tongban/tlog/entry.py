@@ -20,6 +20,8 @@ MAGIC = b"TBE1"
 #: Most bytes of a frame after its CRC. Keeps a damaged length from swallowing the rest of a file.
 LARGEST = 64 * 1024 * 1024
 SALT = 32
+#: Bytes of the longest leaf that a bundle can carry (C2SP tlog-tiles).
+LONGEST_LEAF = 0xFFFF
 
 _HEAD = struct.Struct("<4sII")
 _LENGTH = struct.Struct("<I")
@@ -128,7 +130,10 @@ def _public_leaf(fields: Mapping[str, Any]) -> bytes:
     leaf = {**fields, "v": VERSION}
     # A public body may quote what others wrote; nobody may write a leaf that a second implementation refuses.
     canonical.check(leaf)
-    return canonical.encode(leaf)
+    written = canonical.encode(leaf)
+    if len(written) > LONGEST_LEAF:
+        raise EntryInvalid(what=f"a leaf of {len(written)} bytes, more than {LONGEST_LEAF}")
+    return written
 
 
 def _shape(fields: Mapping[str, Any]) -> EntryInvalid:

@@ -22,6 +22,7 @@ from tongban.tlog.seal import Seal
 from tongban.tlog.segment import FRAMES
 from tongban.tlog.sequencer import Sequencer
 from tongban.tlog.storage import Storage, failure
+from tongban.tlog.tile import ENTRIES, Tile, bundle, hashes
 from tongban.tlog.tree import EMPTY, leaf_hash
 
 #: Bytes that nobody can guess, so many at a time.
@@ -171,6 +172,23 @@ class Log:
         """Raises OutsideTree, Damaged."""
         self.tree.leaf(index)
         return stored(index, self._storage.frame(index))
+
+    def tile(self, tile: Tile) -> bytes:
+        """Bytes of a tile of hashes or a bundle of leaves. Raises OutsideTree, Damaged."""
+        if tile.level != ENTRIES:
+            return hashes(self.tree, tile)
+        stop = tile.first + tile.width
+        self.tree.leaf(stop - 1)
+        return bundle(framed.leaf for framed in self._storage.frames(tile.first, stop))
+
+    @property
+    def note(self) -> bytes | None:
+        """The newest checkpoint that was signed and kept."""
+        return self._newest[1] if self._newest else None
+
+    def stop(self, why: str) -> None:
+        """Take no entry any more: whoever adds to a history that others know otherwise makes it worse."""
+        self._storage.stop(why)
 
     def unseal(self, entry: Stored) -> bytes | None:
         """The answer sealed beside `entry`; None if there is none or its day's key was deleted."""

@@ -112,6 +112,10 @@ class Storage:
         if number in self._readers:
             os.close(self._readers.pop(number))
 
+    def stop(self, why: str) -> None:
+        """Take nothing any more."""
+        self._stopped = self._stopped or why
+
     def close(self) -> None:
         self._stopped = self._stopped or "it is closed"
         self._close_tail()

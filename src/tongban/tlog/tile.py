@@ -17,9 +17,6 @@ HEIGHT = 8
 WIDTH = 1 << HEIGHT
 #: Stands for a level where the path says `entries`.
 ENTRIES = -1
-#: Longest leaf that a bundle can carry.
-LONGEST = 0xFFFF
-
 _LENGTH = struct.Struct(">H")
 _PATH = re.compile(r"tile/(entries|0|[1-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
@@ -87,7 +84,7 @@ def hashes(tree: Tree, tile: Tile) -> bytes:
 
 
 def bundle(leaves: Iterable[bytes]) -> bytes:
-    """Bytes of a bundle. A leaf is at most LONGEST bytes."""
+    """Bytes of a bundle. A leaf is at most LONGEST_LEAF bytes."""
     return b"".join(part for leaf in leaves for part in (_LENGTH.pack(len(leaf)), leaf))
 
 

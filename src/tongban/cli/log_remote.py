@@ -1,0 +1,195 @@
+"""`./tongban log verify URL`: audit a log over the network, with nothing in hand but the city's directory."""
+
+import argparse
+import hashlib
+import http.client
+import ssl
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tongban.cli import console
+from tongban.cli.keyring import Keyring, LogKeyUnlisted, NoDirectory, keyring
+from tongban.cli.log_check import MEANING
+from tongban.kit.errors import Invalid, Unavailable
+from tongban.tlog.checkpoint import CheckpointInvalid
+from tongban.tlog.cosignature import Quorum
+from tongban.tlog.folder import write_durably
+from tongban.tlog.remote import Remote, audit, head_of, tiles, unseen
+
+#: Connections at once, seconds for one file, bytes of the largest: a bundle of 256 leaves of 64 KiB.
+_AT_ONCE, _PATIENCE, _LARGEST = 8, 30, 17 * 1024 * 1024
+
+
+class LogUnreachable(Unavailable):
+    code = "cli.log_unreachable"
+    message = "The log at {address} does not give {path}: {what}."
+    remedy = "Check the address (a node's exchange port) and try again; keep what you fetched before."
+
+
+class AddressInvalid(Invalid):
+    code = "cli.address_invalid"
+    message = "{address} is no address of a log."
+    remedy = "Give http://HOST:PORT on this machine, or https://HOST:PORT."
+
+
+class Web:
+    """Fetches files of one log, on a few connections that are kept. The directory names the certificate, if listed."""
+
+    def __init__(self, address: str, certificate: str | None) -> None:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise AddressInvalid(address=address)
+        self.address = address.rstrip("/")
+        self._scheme, self._host, self._port = parts.scheme, parts.hostname, parts.port
+        self._certificate = certificate
+        self._held = threading.local()
+        self._pool = ThreadPoolExecutor(_AT_ONCE)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def fetch(self, paths: Sequence[str]) -> Iterator[bytes]:
+        """Bodies in the order of `paths`, a few of them ahead. Raises LogUnreachable."""
+        ahead = [self._pool.submit(self._get, path) for path in paths[: 4 * _AT_ONCE]]
+        for at in range(len(paths)):
+            yield ahead.pop(0).result()
+            if at + 4 * _AT_ONCE < len(paths):
+                ahead.append(self._pool.submit(self._get, paths[at + 4 * _AT_ONCE]))
+
+    def _get(self, path: str) -> bytes:
+        for kept in (True, False):
+            try:
+                return self._got(path)
+            except (OSError, http.client.HTTPException) as error:
+                self._held.connection = None
+                # A connection that was kept may have ended meanwhile; a new one that fails says something.
+                if not kept:
+                    raise LogUnreachable(address=self.address, path=path, what=type(error).__name__) from None
+        raise AssertionError
+
+    def _got(self, path: str) -> bytes:
+        connection = getattr(self._held, "connection", None)
+        if connection is None:
+            connection = self._held.connection = self._connected()
+        connection.request("GET", f"/{path}")
+        with closing(connection.getresponse()) as got:
+            body = bytes(got.read(_LARGEST))
+            if got.status != 200:
+                raise LogUnreachable(address=self.address, path=path, what=f"status {got.status}")
+            return body
+
+    def _connected(self) -> http.client.HTTPConnection:
+        if self._scheme == "http":
+            return http.client.HTTPConnection(self._host, self._port, timeout=_PATIENCE)
+        context = ssl.create_default_context()
+        if self._certificate:
+            # The directory names the certificate itself; no authority is asked.
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(self._host, self._port, timeout=_PATIENCE, context=context)
+        connection.connect()
+        shown = connection.sock.getpeercert(True) or b""
+        if self._certificate and hashlib.sha256(shown).hexdigest() != self._certificate:
+            connection.close()
+            raise ssl.SSLError("another certificate than the directory names")
+        return connection
+
+
+def verify(args: argparse.Namespace) -> int:
+    ring = keyring(args.directory, Path("/"), args.root)
+    if ring is None:
+        raise NoDirectory(place=args.log)
+    listed = next((node for one in ring.directories for node in one.nodes.values() if node.address == args.log), None)
+    web = Web(args.log, listed.certificate if listed else None)
+    try:
+        found = _head(web, ring)
+        if listed is not None and found.head.origin != listed.origin:
+            found.problem("cli.foreign_checkpoint", "newest checkpoint")
+        with console.progress("日志 · tiles", tiles(found.head.size)) as advance:
+            audit(found, web.fetch, _remembered(args.remember), advance)
+    finally:
+        web.close()
+    if args.remember and found.holds:
+        write_durably(args.remember, found.note)
+    if args.json:
+        console.emit(_json(found, ring))
+    else:
+        _tell(args.log, found, ring)
+    return 0 if found.holds else 1
+
+
+def _head(web: Web, ring: Keyring) -> Remote:
+    [note] = web.fetch(["checkpoint"])
+    try:
+        found = head_of(note, lambda origin: ring.of_log(origin).values(), lambda origin: _quorum(ring, origin))
+    except CheckpointInvalid as error:
+        raise LogUnreachable(address=web.address, path="checkpoint", what=error.facts["what"]) from None
+    if not ring.of_log(found.head.origin):
+        raise LogKeyUnlisted(origin=found.head.origin)
+    return found
+
+
+def _quorum(ring: Keyring, origin: str) -> Quorum:
+    witnessing = ring.directories[0].witnessing
+    return witnessing.quorum(origin) if witnessing else Quorum({})
+
+
+def _remembered(file: Path | None) -> bytes | None:
+    return file.read_bytes() if file and file.exists() else None
+
+
+# --- telling --------------------------------------------------------------------------------------
+
+
+def _json(found: Remote, ring: Keyring) -> dict[str, object]:
+    return {
+        "holds": found.holds,
+        "keys": ring.to_json(),
+        "origin": found.head.origin,
+        "entries": found.head.size,
+        "root": found.head.root.hex(),
+        "signed": found.signed,
+        "witnesses": [{"name": one.witness, "time": one.time} for one in found.seen],
+        "wanted": found.quorum.k,
+        "outside": found.quorum.outside_seen(found.seen),
+        "kinds": found.kinds,
+        "found": found.found,
+        "problems": [{"code": one.code, "place": one.place} for one in found.problems],
+    }
+
+
+def _tell(address: str, found: Remote, ring: Keyring) -> None:
+    console.say(f"日志 · log    {found.head.origin}  at {address}")
+    for line in ring.told():
+        console.say(f"密钥 · keys   {line}")
+    console.say()
+    rows = [(name, count) for name, count in sorted(found.kinds.items())]
+    console.table(("条目 entries", "found"), [*rows, ("together", found.head.size)], right=(1,))
+    console.say()
+    for one in found.seen:
+        when = datetime.fromtimestamp(one.time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        outside = "  外部 outside" if one.witness in found.quorum.outside else ""
+        console.say(f"见证 · seen by {one.witness} at {when}{outside}")
+    for name in unseen(found) if found.quorum.k else ():
+        console.say(f"       not by  {name}")
+    if found.seen and not found.quorum.outside_seen(found.seen):
+        console.say("仅内部见证 · internal witnesses only: nobody outside the administration has seen this head")
+    for problem in found.problems:
+        console.say(f"✗ {problem.place}: {MEANING.get(problem.code, 'it does not hold')} ({problem.code})")
+    console.say(_verdict(found))
+
+
+def _verdict(found: Remote) -> str:
+    if found.found or not found.signed:
+        return f"日志不成立 · The log does NOT hold: {found.found} things do not fit."
+    if not found.quorum.reached(found.seen):
+        few = f"{len(found.seen)} of {found.quorum.k} witnesses have seen this head"
+        return f"见证不足 · Not witnessed: {few}; somebody may be shown another."
+    said = (
+        f"all {found.head.size:,} entries are those under the signed head, which {len(found.seen)} witnesses have seen"
+    )
+    return f"日志成立 · The log holds: {said}."

@@ -1,0 +1,210 @@
+"""The node shows its heads to the city's witnesses, and believes them when they remember more than it does.
+
+Calls never wait for a witness. A witness that holds a head which this node's own key signed, and which the log here
+does not contain, proves that the log was set back or continued elsewhere: nothing is added to it any more.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tongban.exchange.directory import Directory
+from tongban.exchange.listing import Witness
+from tongban.kit.errors import Corrupt
+from tongban.kit.keys import PublicKey
+from tongban.node.source import DirectorySource, whole
+from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, parse, verify
+from tongban.tlog.cosignature import Cosigned, Quorum, cosigners
+from tongban.tlog.folder import write_durably
+from tongban.tlog.log import Log
+from tongban.tlog.witness import request
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_told = logging.getLogger("tongban.node")
+
+#: Seconds for one witness to answer.
+PATIENCE = 5
+_COSIGNED = "cosigned"
+#: Seconds after which a head that has not changed is shown again: whoever reads it sees that nothing newer is hidden.
+AGAIN = 60
+
+
+class LogContradicted(Corrupt):
+    """A witness holds a head of this log that the log does not contain."""
+
+    code = "node.log_contradicted"
+    message = "Witness {witness} saw this log with {size} entries, signed by this node's own key; here it is another."
+    remedy = "Stop. If the folder came from a backup, bring back the newest one; else find out who else holds the key."
+
+
+class Standing(NamedTuple):
+    """How far the log is witnessed."""
+
+    size: int  #: entries under the newest head that was shown to enough
+    seen: tuple[Cosigned, ...]
+    k: int
+    outside: bool  #: somebody outside the administration is among them
+
+
+class Cosigning:
+    """`shown` is the head for everybody: the newest that enough witnesses have seen."""
+
+    def __init__(self, log: Log, source: DirectorySource) -> None:
+        self._log, self._source = log, source
+        self._path = log.directory / _COSIGNED
+        self._sizes: dict[str, int] = {}  #: what each witness is known to have seen last
+        self._session: aiohttp.ClientSession | None = None
+        self._shown_note, self._shown_at = b"", 0.0
+        self.shown = self._kept()
+        self.standing: Standing | None = None
+
+    @property
+    def head(self) -> bytes | None:
+        return self.shown or self._log.note
+
+    async def confirm(self) -> None:
+        """Ask every witness that answers what it saw last. Raises LogContradicted."""
+        directory = self._source.current
+        if directory is None or directory.witnessing is None:
+            return
+        witnesses = directory.witnessing.of(self._log.origin)
+        for witness, note in zip(witnesses, await self._all(self._remembered(one) for one in witnesses), strict=True):
+            if note is not None:
+                self._compare(directory, witness, note)
+
+    async def show(self) -> None:
+        """Show the newest head to all witnesses, and keep what enough of them have cosigned.
+
+        Raises LogContradicted, after the log was stopped.
+        """
+        directory, note = self._source.current, self._log.note
+        if directory is None or directory.witnessing is None or note is None:
+            return
+        now = asyncio.get_running_loop().time()
+        if note == self._shown_note and now < self._shown_at + AGAIN:
+            return
+        quorum = directory.witnessing.quorum(self._log.origin)
+        head = parse(note)[0]
+        witnesses = directory.witnessing.of(self._log.origin)
+        lines = await self._all(self._cosigned(directory, one, head, note) for one in witnesses)
+        if self._keep(note + b"".join(line for line in lines if line), head, quorum):
+            self._shown_note, self._shown_at = note, now
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    # --- one witness ----------------------------------------------------------------------------------
+
+    async def _cosigned(self, directory: Directory, witness: Witness, head: Checkpoint, note: bytes) -> bytes | None:
+        """The witness's line below `note`; None: it did not answer, or not as a witness does."""
+        for _ in range(2):
+            old = self._sizes.get(witness.name, 0)
+            if old > head.size:
+                break
+            body = request(old, self._log.tree.consistency_proof(old, head.size), note)
+            status, said = await self._ask(witness, "POST", "/add-checkpoint", body)
+            if status == 200:
+                return self._line(witness, head, note, said)
+            if status != 409 or (size := _size(said)) is None or size == old:
+                break
+            self._sizes[witness.name] = size
+        # Anybody can say a number; only a head with our own signature proves that there was more.
+        if (seen := await self._remembered(witness)) is not None:
+            self._compare(directory, witness, seen)
+        # What it said may have been wrong: begin again.
+        self._sizes.pop(witness.name, None)
+        return None
+
+    def _line(self, witness: Witness, head: Checkpoint, note: bytes, said: bytes) -> bytes | None:
+        try:
+            seen = cosigners(note + said, {witness.name: witness.public})
+        except CheckpointInvalid:
+            seen = []
+        if not seen:
+            _told.warning("witness %s answered without its cosignature", witness.name)
+            return None
+        self._sizes[witness.name] = head.size
+        own = [line for line in said.splitlines(keepends=True) if line.startswith(f"— {witness.name} ".encode())]
+        return b"".join(own)
+
+    async def _remembered(self, witness: Witness) -> bytes | None:
+        digest = sha256(self._log.origin.encode()).hexdigest()
+        status, said = await self._ask(witness, "GET", f"/witnessed/{digest}", b"")
+        return said if status == 200 else None
+
+    def _compare(self, directory: Directory, witness: Witness, note: bytes) -> None:
+        """Raises LogContradicted: `note` carries our own signature, and is no head of the log here."""
+        try:
+            head = verify(note, self._log.origin, _own_keys(directory, self._log.origin))
+        except CheckpointInvalid:
+            return
+        if head.size <= self._log.tree.size and self._log.tree.root_at(head.size) == head.root:
+            return
+        error = LogContradicted(witness=witness.name, size=head.size)
+        self._log.stop(error.code)
+        raise error
+
+    # --- keeping --------------------------------------------------------------------------------------
+
+    def _keep(self, cosigned: bytes, head: Checkpoint, quorum: Quorum) -> bool:
+        """Whether enough have seen it."""
+        seen = cosigners(cosigned, quorum.witnesses)
+        if not quorum.reached(seen):
+            _told.warning("%s of %s witnesses have seen the newest head", len(seen), quorum.k)
+            return False
+        self.standing = Standing(head.size, tuple(seen), quorum.k, quorum.outside_seen(seen))
+        if cosigned != self.shown:
+            write_durably(self._path, cosigned)
+            self.shown = cosigned
+        return True
+
+    def _kept(self) -> bytes | None:
+        """The head shown before this start; one that is no head of this log is not shown again."""
+        try:
+            note = self._path.read_bytes()
+            head = parse(note)[0]
+        except (OSError, CheckpointInvalid):
+            return None
+        tree = self._log.tree
+        fits = head.origin == self._log.origin and head.size <= tree.size and tree.root_at(head.size) == head.root
+        return note if fits else None
+
+    # --- over the network -----------------------------------------------------------------------------
+
+    async def _all(self, asked: Iterable[Any]) -> list[Any]:
+        """The results in order; the first contradiction is raised once all are there."""
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
+        return found
+
+    async def _ask(self, witness: Witness, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        """Status and body; status 0: no answer."""
+        import aiohttp
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE, connect=2))
+        pin: Any = aiohttp.Fingerprint(bytes.fromhex(witness.certificate)) if witness.certificate else True
+        try:
+            async with self._session.request(
+                method, f"{witness.address}{path}", data=body or None, allow_redirects=False, ssl=pin
+            ) as got:
+                return got.status, await whole(got.content, LARGEST)
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return 0, b""
+
+
+def _own_keys(directory: Directory, origin: str) -> list[PublicKey]:
+    """All keys, the ended and the revoked too, that may have signed heads of the log."""
+    return [key.public for key in directory.by_role.get((origin.partition("/")[0], "online"), ())]
+
+
+def _size(said: bytes) -> int | None:
+    text = said.strip()
+    return int(text) if text.isdigit() and len(text) < 20 else None

@@ -1,0 +1,135 @@
+"""A log audited through its tiles, from anywhere: nothing is believed but what hashes and signatures say."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tongban.kit import canonical
+from tongban.kit.keys import PublicKey
+from tongban.tlog.audit import Problem
+from tongban.tlog.checkpoint import Checkpoint, CheckpointInvalid, parse, verify
+from tongban.tlog.cosignature import Cosigned, Quorum, cosigners
+from tongban.tlog.tile import TileInvalid, bundles, hashes, leaves_of, of_size
+from tongban.tlog.tree import Tree, leaf_hash
+
+#: Bodies of these paths, in this order. Raises Unavailable for what is not to be had.
+Fetch = Callable[[Sequence[str]], Iterator[bytes]]
+#: Keys that may sign for an origin.
+Keys = Callable[[str], Iterable[PublicKey]]
+#: Who may witness an origin.
+Witnesses = Callable[[str], Quorum]
+#: Problems told one by one; the rest is counted.
+_TOLD = 20
+
+
+@dataclass(slots=True)
+class Remote:
+    """What a log showed to somebody who holds only keys."""
+
+    head: Checkpoint
+    note: bytes
+    signed: bool = False  #: by a key of the log's own member
+    seen: tuple[Cosigned, ...] = ()
+    quorum: Quorum = field(default_factory=lambda: Quorum({}))
+    kinds: dict[str, int] = field(default_factory=dict)  #: leaves by kind
+    found: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        return not self.found and self.signed and self.quorum.reached(self.seen)
+
+    def problem(self, code: str, place: str) -> None:
+        self.found += 1
+        if len(self.problems) < _TOLD:
+            self.problems.append(Problem(code, place))
+
+
+def tiles(size: int) -> int:
+    """How many files an audit of so many entries fetches, the checkpoint apart."""
+    return sum(1 for _ in bundles(size)) + sum(1 for _ in of_size(size))
+
+
+def head_of(note: bytes, keys: Keys, witnesses: Witnesses) -> Remote:
+    """Judge a checkpoint as it was fetched. Raises CheckpointInvalid: it is none."""
+    found = Remote(parse(note)[0], note)
+    origin = found.head.origin
+    found.quorum = witnesses(origin)
+    try:
+        verify(note, origin, keys(origin))
+        found.signed = True
+        found.seen = tuple(cosigners(note, found.quorum.witnesses))
+    except CheckpointInvalid:
+        found.problem("tlog.checkpoint_invalid", "newest checkpoint")
+    return found
+
+
+def audit(found: Remote, fetch: Fetch, former: bytes | None, progress: Callable[[int], None]) -> None:
+    """Fetch all leaves and all hashes, and hold them against the head, and the head against a `former` one.
+
+    `progress` is told of each file. What does not hold is a problem of `found`.
+    """
+    tree = _leaves(found, fetch, progress)
+    if tree is None:
+        return
+    if tree.root() != found.head.root:
+        found.problem("tlog.root_differs", f"checkpoint at size {found.head.size}")
+    _hashes(found, tree, fetch, progress)
+    if former is not None:
+        _continued(found, tree, former)
+
+
+def _leaves(found: Remote, fetch: Fetch, progress: Callable[[int], None]) -> Tree | None:
+    tree, asked = Tree(), list(bundles(found.head.size))
+    for tile, data in zip(asked, fetch([one.path for one in asked]), strict=True):
+        try:
+            leaves = leaves_of(tile, data)
+        except TileInvalid:
+            # What comes behind has no place that could be told.
+            found.problem("tlog.tile_invalid", tile.path)
+            return None
+        tree.extend(b"".join(map(leaf_hash, leaves)))
+        for index, leaf in enumerate(leaves, tile.first):
+            _count(found, index, leaf)
+        progress(1)
+    return tree
+
+
+def _count(found: Remote, index: int, leaf: bytes) -> None:
+    try:
+        said = canonical.decode(leaf)
+        kind = str(said["kind"])
+    except (canonical.NotCanonical, KeyError, TypeError):
+        found.problem("tlog.leaf_not_canonical", f"entry {index}")
+        return
+    found.kinds[kind] = found.kinds.get(kind, 0) + 1
+
+
+def _hashes(found: Remote, tree: Tree, fetch: Fetch, progress: Callable[[int], None]) -> None:
+    """The tiles of hashes say the same as the leaves, for whoever is proved something by them alone."""
+    asked = list(of_size(tree.size))
+    for tile, data in zip(asked, fetch([one.path for one in asked]), strict=True):
+        if data != hashes(tree, tile):
+            found.problem("tlog.tile_invalid", tile.path)
+        progress(1)
+
+
+def _continued(found: Remote, tree: Tree, former: bytes) -> None:
+    """That the log continues what was seen of it before."""
+    place = "the checkpoint remembered"
+    try:
+        before = parse(former)[0]
+    except CheckpointInvalid:
+        found.problem("tlog.checkpoint_invalid", place)
+        return
+    if before.origin != found.head.origin:
+        found.problem("tlog.checkpoint_invalid", place)
+    elif before.size > tree.size:
+        found.problem("tlog.shorter_than_checkpoint", place)
+    elif tree.root_at(before.size) != before.root:
+        found.problem("tlog.root_differs", place)
+
+
+def unseen(found: Remote) -> Mapping[str, PublicKey]:
+    """Witnesses that have not cosigned the head."""
+    names = {one.witness for one in found.seen}
+    return {name: key for name, key in found.quorum.witnesses.items() if name not in names}
