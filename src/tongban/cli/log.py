@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tongban.cli import console
+from tongban.cli.verbs import add_verbs
 from tongban.identity.identifiers import Domain
 from tongban.kit.errors import Invalid, Refused
 
@@ -48,10 +49,8 @@ class NotAPerson(Invalid):
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="|".join(_VERBS))
-    made = {}
-    for verb, (purpose, example) in _VERBS.items():
-        one = made[verb] = verbs.add_parser(verb, help=purpose, description=purpose, epilog=f"example:\n  {example}")
+    made = add_verbs(parser, _VERBS)
+    for one in made.values():
         one.add_argument("log", type=Path, metavar="DIR", help="folder of a log, or of a node")
     keys = made["verify"]
     keys.add_argument("--signatures", action="store_true", help="check the signature of every request and answer too")
