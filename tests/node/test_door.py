@@ -25,6 +25,14 @@ from tongban.tlog.storage import DiskFull
 from tongban.tlog.tree import leaf_hash
 
 TOKEN = "the window's own token"
+#: For node.toml: a window that knocks with the token and may ask all.
+WINDOW_SYSTEM = f"""
+[[door.system]]
+name = "window"
+token_sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"
+grants = ["*"]
+operators = ["*"]
+"""
 QUERY = {"subject": {"domain": "citizen", "key": APPLICANT}, "fields": ["status"]}
 HEADERS = {"tongban-operator": "T-0417", "tongban-case": "KC-1", "tongban-at": AT}
 
@@ -165,18 +173,13 @@ uid = 4242
 grants = ["{grant_id("marriage")}", "{grant_id("of_police")}", "{"A" * 22}"]
 operators = ["T-0417"]
 
-[[door.system]]
-name = "window"
-token_sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"
-grants = ["*"]
-operators = ["*"]
-rounds = true
+{WINDOW_SYSTEM}rounds = true
 """
-    toml = place.node(CONSUMER) / "node.toml"
-    text = toml.read_text()
-    toml.write_text(text[: text.index("[[door.system]]")] + systems)
-    with inside(place, "twin-door", CONSUMER) as found:
-        toml.write_text(text)
+
+    def with_both(text: str) -> str:
+        return text[: text.index("[[door.system]]")] + systems
+
+    with inside(place, "twin-door", CONSUMER, toml=with_both) as found:
         yield found
 
 
