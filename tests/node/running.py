@@ -295,3 +295,13 @@ def spare(
     Log.create(folder / "log", origin_of(config), online_key(config, None), place.clock).close()
     node = NodeProcess(folder)
     return node.start() if start else node
+
+
+@contextmanager
+def serving(node: NodeProcess) -> Iterator[NodeProcess]:
+    """A node that was started: ready at first, alive to the end, and then stopped in order."""
+    try:
+        yield node.ready()
+        assert node.alive
+    finally:
+        assert node.stop() == 0

@@ -14,7 +14,18 @@ import pytest
 
 from tests.node.asking import Asker, Got
 from tests.node.place import AT, CONSUMER, PROVIDER, Place, grant_id
-from tests.node.running import Inside, NodeProcess, UnixConnection, entries, inside, leaf_of, record_of, records, spare
+from tests.node.running import (
+    Inside,
+    NodeProcess,
+    UnixConnection,
+    entries,
+    inside,
+    leaf_of,
+    record_of,
+    records,
+    serving,
+    spare,
+)
 from tests.world import APPLICANT, HUSBAND, STRANGER
 from tongban.exchange import bulk, listing, receipt
 from tongban.exchange.receipt import Receipt
@@ -147,12 +158,10 @@ def test_one_ticket_serves_all_the_calls_of_a_case(consumer: NodeProcess) -> Non
 def test_another_uid_s_knock_is_a_stranger_s(place: Place) -> None:
     """The kernel says whose process it is: here the file names another than ours."""
     mine = f"uid = {os.getuid()}"
-    one = spare(place, "other-uid", CONSUMER, toml=lambda text: text.replace(mine, f"uid = {os.getuid() + 1}")).ready()
-    try:
+    one = spare(place, "other-uid", CONSUMER, toml=lambda text: text.replace(mine, f"uid = {os.getuid() + 1}"))
+    with serving(one):
         assert asked(one).code == "node.door_stranger"
         assert asked(one, authorization=f"Bearer {TOKEN}").code == "node.door_stranger"
-    finally:
-        assert one.stop() == 0
     assert entries(one.log) == []
 
 
