@@ -7,7 +7,8 @@ What Civil Affairs keeps here is `PERSONS`; what Transport may ask of it is `GRA
 import hashlib
 import shutil
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -248,22 +249,27 @@ def compiled_rule(folder: Path, facts_digest: str) -> CompiledRule:
     return compile(read_rule(path), TABLE, facts_digest=facts_digest)
 
 
+@contextmanager
+def office(path: Path) -> Iterator[sqlite3.Connection]:
+    """A register as the office writes it that keeps it."""
+    with closing(sqlite3.connect(path)) as register, register:
+        yield register
+
+
 def write_persons(path: Path) -> None:
     """The register of Civil Affairs, as its office keeps it."""
-    with sqlite3.connect(path) as register:
+    with office(path) as register:
         register.execute(f"CREATE TABLE persons ({', '.join(_COLUMNS)})")
         register.execute("CREATE INDEX by_number ON persons (id_number)")
         register.executemany(f"INSERT INTO persons VALUES ({', '.join('?' * len(_COLUMNS))})", PERSONS)
-    register.close()
 
 
 def write_moving(path: Path) -> None:
     """A register that tests take away, change and slow down."""
-    with sqlite3.connect(path) as register:
+    with office(path) as register:
         register.execute("CREATE TABLE moving (id_number TEXT PRIMARY KEY, status)")
         register.execute("INSERT INTO moving VALUES (?, '在')", (APPLICANT,))
         register.execute(_SLOW_VIEW)
-    register.close()
 
 
 def lay_out(folder: Path, ports: Mapping[str, int]) -> Place:

@@ -19,8 +19,9 @@ from urllib.request import urlopen
 
 import orjson
 
-from tests.node.asking import Got, Request, send
+from tests.node.asking import Asker, Got, Request, send
 from tests.node.place import PROVIDER, Place, copied
+from tongban.exchange.client import Answer
 from tongban.exchange.envelope import answer_base
 from tongban.kit.clock import MovedClock
 from tongban.kit.keys import PublicKey
@@ -234,11 +235,21 @@ class Inside:
 
 
 @contextmanager
-def inside(place: Place, name: str, of: str, *, start: float | None = None, pull: bool = True) -> Iterator[Inside]:
-    """A twin of node `of` in a folder of its own beside it, with an empty log."""
+def inside(
+    place: Place,
+    name: str,
+    of: str,
+    *,
+    start: float | None = None,
+    pull: bool = True,
+    toml: Callable[[str], str] = str,
+) -> Iterator[Inside]:
+    """A twin of node `of` in a folder of its own beside it, with an empty log; `toml` changes its node.toml."""
     folder = place.node(name)
     if not folder.exists():
         copied(place.node(of), folder)
+        file = folder / "node.toml"
+        file.write_text(toml(file.read_text()))
         config = configs.read(folder)
         Log.create(folder / "log", origin_of(config), online_key(config, None), place.clock).close()
     with opened(folder, time.time() if start is None else start, pull=pull) as twin:
@@ -263,6 +274,15 @@ def opened(folder: Path, start: float, *, pull: bool = True) -> Iterator[Inside]
                 node.log.close()
 
 
+def queried(node: Inside, place: Place, resource: str, grant: str, subject: tuple[str, str]) -> Got:
+    """What a node says of one person for a ticket of its own, signed so that Transport's node believes it."""
+    asker = Asker(place, now=node.clock.seconds)
+    asked = asker.query(grant=grant, resource=resource, subject=subject, ticket=asker.ticket(subject))
+    got = node.send(asked)
+    assert isinstance(asker.judged(asked, got), Answer)
+    return got
+
+
 def spare(
     place: Place, name: str, of: str = PROVIDER, toml: Callable[[str], str] = str, start: bool = True
 ) -> NodeProcess:
@@ -275,3 +295,13 @@ def spare(
     Log.create(folder / "log", origin_of(config), online_key(config, None), place.clock).close()
     node = NodeProcess(folder)
     return node.start() if start else node
+
+
+@contextmanager
+def serving(node: NodeProcess) -> Iterator[NodeProcess]:
+    """A node that was started: ready at first, alive to the end, and then stopped in order."""
+    try:
+        yield node.ready()
+        assert node.alive
+    finally:
+        assert node.stop() == 0

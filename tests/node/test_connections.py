@@ -11,7 +11,7 @@ import pytest
 
 from tests.node.asking import Asker, wire
 from tests.node.place import Place
-from tests.node.running import NodeProcess, spare
+from tests.node.running import NodeProcess, serving, spare
 from tests.node.test_tls import certificate
 from tongban.node.connections import Connections, address_of
 from tongban.node.server import listening_at, server
@@ -29,12 +29,8 @@ def few(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def node(place: Place) -> Iterator[NodeProcess]:
-    one = spare(place, "crowded", toml=few)
-    try:
-        yield one.ready()
-        assert one.alive
-    finally:
-        assert one.stop() == 0
+    with serving(spare(place, "crowded", toml=few)) as one:
+        yield one
 
 
 _hosts = count(2)
@@ -149,8 +145,8 @@ def test_behind_tls_places_are_given_and_refused_alike(place: Place) -> None:
     tls = '[node]\ncertificate = "tls.pem"\ncertificate_key = "tls.key"'
     one = spare(place, "crowded-tls", toml=lambda text: few(text).replace("[node]", tls), start=False)
     certificate(one.folder)
-    peer = Peer(one.start().ready())
-    try:
+    with serving(one.start()):
+        peer = Peer(one)
         held = [shaken(peer.connected()) for _ in range(MOST)]
         assert stays_open(*held[1:])
         new = shaken(peer.connected())
@@ -158,8 +154,6 @@ def test_behind_tls_places_are_given_and_refused_alike(place: Place) -> None:
         assert asks(held[0]) == b""
         assert asks(shaken(peer.connected())) == b""
         assert stays_open(new, *held[1:])
-    finally:
-        assert one.stop() == 0
 
 
 def shaken(sock: socket.socket) -> socket.socket:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.node.asking import Asker
 from tests.node.place import Place, grant_id
-from tests.node.running import NodeProcess, spare, until
+from tests.node.running import NodeProcess, serving, spare, until
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +22,8 @@ def node(place: Place, source: Path) -> Iterator[NodeProcess]:
     """A node that pulls from a place of its own, where a test may put what it likes."""
     source.write_bytes(place.published.read_bytes())
     one = spare(place, "pulling", toml=lambda text: text.replace("../../hub/public/directory.json", str(source)))
-    try:
-        yield one.ready()
-    finally:
-        assert one.stop() == 0
+    with serving(one):
+        yield one
 
 
 def offer(source: Path, raw: bytes) -> None:

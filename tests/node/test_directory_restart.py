@@ -101,7 +101,7 @@ def test_a_crash_between_the_two_files_leaves_a_directory_that_is_adopted_and_re
 
 def test_a_node_whose_disk_is_read_only_starts_all_the_same(settled, monkeypatch):
     settled.source.memory_place.unlink()
-    monkeypatch.setattr(sources, "_write_durably", _disk_full)
+    monkeypatch.setattr(sources, "write_durably", _disk_full)
     settled.started()
     assert settled.directory.version == 1
 
@@ -186,7 +186,7 @@ def test_an_older_version_of_a_resource_does_not_come_back_after_a_restart(settl
 
 def test_a_full_disk_does_not_keep_a_revocation_from_being_heeded(settled):
     with pytest.MonkeyPatch.context() as full:
-        full.setattr(sources, "_write_durably", _disk_full)
+        full.setattr(sources, "write_durably", _disk_full)
         settled.publish(without(the_entries(), "grant"), issued=NOON + 1)
         assert settled.pull()
         assert GRANT not in settled.directory.grants
@@ -199,7 +199,7 @@ def test_a_full_disk_does_not_keep_a_revocation_from_being_heeded(settled):
 
 def test_what_a_full_disk_missed_is_not_made_up_with_something_else(settled):
     with pytest.MonkeyPatch.context() as full:
-        full.setattr(sources, "_write_durably", _disk_full)
+        full.setattr(sources, "write_durably", _disk_full)
         settled.publish(issued=NOON + 1)
         assert settled.pull()
     garbage(settled)

@@ -14,7 +14,18 @@ import pytest
 
 from tests.node.asking import Asker, Got
 from tests.node.place import AT, CONSUMER, PROVIDER, Place, grant_id
-from tests.node.running import Inside, NodeProcess, UnixConnection, entries, inside, leaf_of, record_of, records, spare
+from tests.node.running import (
+    Inside,
+    NodeProcess,
+    UnixConnection,
+    entries,
+    inside,
+    leaf_of,
+    record_of,
+    records,
+    serving,
+    spare,
+)
 from tests.world import APPLICANT, HUSBAND, STRANGER
 from tongban.exchange import bulk, listing, receipt
 from tongban.exchange.receipt import Receipt
@@ -25,6 +36,14 @@ from tongban.tlog.storage import DiskFull
 from tongban.tlog.tree import leaf_hash
 
 TOKEN = "the window's own token"
+#: For node.toml: a window that knocks with the token and may ask all.
+WINDOW_SYSTEM = f"""
+[[door.system]]
+name = "window"
+token_sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"
+grants = ["*"]
+operators = ["*"]
+"""
 QUERY = {"subject": {"domain": "citizen", "key": APPLICANT}, "fields": ["status"]}
 HEADERS = {"tongban-operator": "T-0417", "tongban-case": "KC-1", "tongban-at": AT}
 
@@ -139,12 +158,10 @@ def test_one_ticket_serves_all_the_calls_of_a_case(consumer: NodeProcess) -> Non
 def test_another_uid_s_knock_is_a_stranger_s(place: Place) -> None:
     """The kernel says whose process it is: here the file names another than ours."""
     mine = f"uid = {os.getuid()}"
-    one = spare(place, "other-uid", CONSUMER, toml=lambda text: text.replace(mine, f"uid = {os.getuid() + 1}")).ready()
-    try:
+    one = spare(place, "other-uid", CONSUMER, toml=lambda text: text.replace(mine, f"uid = {os.getuid() + 1}"))
+    with serving(one):
         assert asked(one).code == "node.door_stranger"
         assert asked(one, authorization=f"Bearer {TOKEN}").code == "node.door_stranger"
-    finally:
-        assert one.stop() == 0
     assert entries(one.log) == []
 
 
@@ -165,18 +182,13 @@ uid = 4242
 grants = ["{grant_id("marriage")}", "{grant_id("of_police")}", "{"A" * 22}"]
 operators = ["T-0417"]
 
-[[door.system]]
-name = "window"
-token_sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"
-grants = ["*"]
-operators = ["*"]
-rounds = true
+{WINDOW_SYSTEM}rounds = true
 """
-    toml = place.node(CONSUMER) / "node.toml"
-    text = toml.read_text()
-    toml.write_text(text[: text.index("[[door.system]]")] + systems)
-    with inside(place, "twin-door", CONSUMER) as found:
-        toml.write_text(text)
+
+    def with_both(text: str) -> str:
+        return text[: text.index("[[door.system]]")] + systems
+
+    with inside(place, "twin-door", CONSUMER, toml=with_both) as found:
         yield found
 
 

@@ -1,16 +1,14 @@
 """A register without facts: nobody counted its spellings, so that its silence says nothing but for the owner's word."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.node.asking import Asker, Got
-from tests.node.place import PROVIDER, Place
-from tests.node.running import Inside, inside
+from tests.node.asking import Got
+from tests.node.place import PROVIDER, Place, office
+from tests.node.running import Inside, inside, queried
 from tests.world import APPLICANT, HUSBAND, STRANGER
-from tongban.exchange.client import Answer
 from tongban.node.findings import Finding
 from tongban.node.setup import check
 
@@ -41,11 +39,10 @@ fields = ["status"]
 @pytest.fixture(scope="module")
 def register(place: Place) -> Path:
     path = place.register / "bare.db"
-    with sqlite3.connect(path) as office:
-        office.execute("CREATE TABLE people (id_number TEXT, status TEXT)")
-        office.execute("CREATE VIEW seen AS SELECT id_number, status FROM people")
-        office.execute("INSERT INTO people VALUES (?, '在')", (APPLICANT,))
-    office.close()
+    with office(path) as people:
+        people.execute("CREATE TABLE people (id_number TEXT, status TEXT)")
+        people.execute("CREATE VIEW seen AS SELECT id_number, status FROM people")
+        people.execute("INSERT INTO people VALUES (?, '在')", (APPLICANT,))
     return path
 
 
@@ -59,24 +56,13 @@ def node(place: Place, register: Path) -> Iterator[Inside]:
             "bare_none", resource=resources[0], fields=["status"], rows=[{"column": "status", "in": ["无"]}]
         ),
     )  # fmt: skip
-    toml = place.node(PROVIDER) / "node.toml"
-    before = toml.read_text()
-    toml.write_text(before + TOML)
-    try:
-        with inside(place, "twin-uncounted", PROVIDER) as found:
-            (found.node.config.folder / "directory.json").write_bytes(place.published.read_bytes())
-            yield found
-    finally:
-        toml.write_text(before)
+    with inside(place, "twin-uncounted", PROVIDER, toml=lambda text: text + TOML) as found:
+        (found.node.config.folder / "directory.json").write_bytes(place.published.read_bytes())
+        yield found
 
 
 def ask(node: Inside, place: Place, name: str, key: str, grant: str = "") -> Got:
-    asker, grant = Asker(place, now=node.clock.seconds), grant or f"{name}_own"
-    ticket = asker.ticket(key)
-    asked = asker.query(grant=grant, resource=f"civil_affairs/{name}", subject=("citizen", key), ticket=ticket)
-    got = node.send(asked)
-    assert isinstance(asker.judged(asked, got), Answer)
-    return got
+    return queried(node, place, f"civil_affairs/{name}", grant or f"{name}_own", ("citizen", key))
 
 
 def found(node: Inside, name: str) -> Finding | None:
@@ -109,9 +95,8 @@ def test_a_check_counts_what_no_query_finds_and_contradicts_an_owner_who_is_wron
     assert (bare.holds, view.holds, found(node, "exact")) == (True, True, None)
     assert "0 of 1 rows" in bare.what
     assert "cannot be told" in view.what
-    with sqlite3.connect(register) as office:
-        office.executemany("INSERT INTO people VALUES (?, '在')", [(HUSBAND + " ",), (None,)])
-    office.close()
+    with office(register) as people:
+        people.executemany("INSERT INTO people VALUES (?, '在')", [(HUSBAND + " ",), (None,)])
     wrong = found(node, "exact")
     assert wrong is not None
     assert not wrong.holds

@@ -78,11 +78,11 @@ def test_a_log_s_failure_costs_no_quota(grants: Place) -> None:
 
 @pytest.fixture
 def strict(place: Place) -> Iterator[Inside]:
-    toml = place.node(PROVIDER) / "node.toml"
-    text = toml.read_text()
-    toml.write_text(text.replace("refused_an_hour = 100000", "refused_an_hour = 3"))
-    with inside(place, "twin-strict", PROVIDER, start=place.clock.seconds() // HOUR * HOUR + HOUR + 60) as found:
-        toml.write_text(text)
+    def few(text: str) -> str:
+        return text.replace("refused_an_hour = 100000", "refused_an_hour = 3")
+
+    start = place.clock.seconds() // HOUR * HOUR + HOUR + 60
+    with inside(place, "twin-strict", PROVIDER, start=start, toml=few) as found:
         yield found
 
 

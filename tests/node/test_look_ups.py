@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.node.place import office
 from tongban.node.adapters import files, sql
 from tongban.node.adapters.register import PointQuery, RegisterBusy
 from tongban.node.config import RegisterConfig
@@ -19,10 +20,9 @@ ENDLESS = (
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     path = tmp_path / "register.db"
-    with sqlite3.connect(path) as register:
+    with office(path) as register:
         register.execute("CREATE TABLE person (id_number TEXT)")
         register.execute("INSERT INTO person VALUES ('a')")
-    register.close()
     return path
 
 

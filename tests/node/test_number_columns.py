@@ -1,7 +1,6 @@
 """Registers whose column of numbers is no text: real files of every kind, their facts, and queries over the gate."""
 
 import csv
-import sqlite3
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +10,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tests.node.asking import Asker, Got
-from tests.node.place import PROVIDER, TABLE, WORLD, Place
-from tests.node.running import Inside, inside
+from tests.node.asking import Got
+from tests.node.place import PROVIDER, TABLE, WORLD, Place, office
+from tests.node.running import Inside, inside, queried
 from tests.world import APPLICANT, HUSBAND, STRANGER
-from tongban.exchange.client import Answer
 from tongban.identity.identifiers import citizen_check, pack
 from tongban.node import facts
 from tongban.node.adapters.register import RegisterChanged
@@ -50,11 +48,10 @@ def in_parquet(kind: Any, spelt: Callable[[str], Any] = str) -> Callable[[Path],
 
 def in_sqlite(declared: str, spelt: Callable[[str], Any] = int) -> Callable[[Path], None]:
     def write(path: Path) -> None:
-        with sqlite3.connect(path) as register:
+        with office(path) as register:
             register.execute(f"CREATE TABLE {path.stem} (id_number {declared}, status TEXT)")
             rows = [(spelt(number), status) for number, status in PEOPLE.items()]
             register.executemany(f"INSERT INTO {path.stem} VALUES (?, ?)", rows)
-        register.close()
 
     return write
 
@@ -134,14 +131,8 @@ def node(place: Place) -> Iterator[Inside]:
         *(place.resource(name, ["status"], domains=["citizen"]) for name in names),
         *(place.grant(called(file), resource=f"civil_affairs/{called(file)}", fields=["status"]) for file in ALL),
     )
-    settings = place.node(PROVIDER) / "node.toml"
-    before = settings.read_text()
-    settings.write_text(before + "".join(map(toml, ALL)))
-    try:
-        with inside(place, "twin-columns", PROVIDER) as found:
-            yield found
-    finally:
-        settings.write_text(before)
+    with inside(place, "twin-columns", PROVIDER, toml=lambda text: text + "".join(map(toml, ALL))) as found:
+        yield found
 
 
 def refresh(node: Inside, file: str) -> facts.Snapshot:
@@ -153,11 +144,7 @@ def refresh(node: Inside, file: str) -> facts.Snapshot:
 
 
 def ask(node: Inside, place: Place, file: str, key: str) -> Got:
-    asker, about = Asker(place, now=node.clock.seconds), {"grant": called(file), "subject": ("citizen", key)}
-    asked = asker.query(resource=f"civil_affairs/{called(file)}", ticket=asker.ticket(key), **about)
-    got = node.send(asked)
-    assert isinstance(asker.judged(asked, got), Answer)
-    return got
+    return queried(node, place, f"civil_affairs/{called(file)}", called(file), ("citizen", key))
 
 
 def told(got: Got) -> list[str]:
@@ -236,9 +223,8 @@ def test_a_column_without_a_type_is_read_for_texts_and_whole_numbers_and_no_row_
     node: Inside, place: Place
 ) -> None:
     file = place.register / "untyped.db"
-    with sqlite3.connect(file) as office:
-        office.execute("INSERT INTO untyped VALUES (?, '未婚')", (APPLICANT,))
-    office.close()
+    with office(file) as untyped:
+        untyped.execute("INSERT INTO untyped VALUES (?, '未婚')", (APPLICANT,))
     assert told(ask(node, place, "untyped.db", APPLICANT)) == ["未婚", "已婚"]
     assert told(ask(node, place, "untyped.db", HUSBAND)) == ["离婚"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.node.asking import Asker
-from tests.node.place import PASSPORT, PROVIDER, Place, write_moving
+from tests.node.place import PASSPORT, PROVIDER, Place, office, write_moving
 from tests.node.running import Inside, NodeProcess, inside, records, spare, until
 from tests.world import APPLICANT, HUSBAND
 from tongban.exchange.client import Answer
@@ -47,13 +47,12 @@ def test_masked_fields_say_that_they_are_masked(twin: Inside, asker: Asker) -> N
 
 
 def test_what_the_catalogue_calls_masked_is_masked_though_node_toml_forgot_it(place: Place) -> None:
-    toml = place.node(PROVIDER) / "node.toml"
-    text = toml.read_text()
-    forgetful = text.replace('masked = ["name", "phone"]\nmasks = {name = "name", phone = "phone"}\n', "")
-    assert forgetful != text
-    toml.write_text(forgetful)
-    with inside(place, "twin-forgetful", PROVIDER) as found:
-        toml.write_text(text)
+    def forgetful(text: str) -> str:
+        masks = 'masked = ["name", "phone"]\nmasks = {name = "name", phone = "phone"}\n'
+        assert masks in text
+        return text.replace(masks, "")
+
+    with inside(place, "twin-forgetful", PROVIDER, toml=forgetful) as found:
         told = found.send(Asker(place, now=found.clock.seconds).query(fields=["name", "status"])).said
     assert (told["records"], told["masked"]) == ([{"name": "张*", "status": "已婚"}], ["name"])
 
@@ -158,9 +157,8 @@ def test_a_register_that_lost_a_column_is_said_and_works_again_when_it_is_mended
 ) -> None:
     asker = Asker(place)
     with away(moving):
-        with sqlite3.connect(moving) as register:
+        with office(moving) as register:
             register.execute("CREATE TABLE moving (id_number TEXT, state TEXT)")
-        register.close()
         got = provider.send(asker.query(**MOVING))
         assert (got.code, got.status) == ("exchange.register_changed", 503)
     assert provider.send(asker.query(**MOVING)).status == 200
@@ -177,9 +175,8 @@ def test_another_register_in_the_place_of_the_first_is_the_one_that_is_read(
         for status, put in (("改", beside.rename), ("再改", lambda to: to.write_bytes(beside.read_bytes()))):
             beside.unlink(missing_ok=True)
             write_moving(beside)
-            with sqlite3.connect(beside) as register:
+            with office(beside) as register:
                 register.execute("UPDATE moving SET status = ?", (status,))
-            register.close()
             put(moving)
             assert provider.send(asker.query(**MOVING)).said["records"] == [{"status": status}]
 
@@ -291,22 +288,16 @@ def test_a_parquet_register_that_goes_and_changes_is_said(place: Place) -> None:
         place.grant("file", resource="civil_affairs/file", fields=["status"]),
     )
     more = '\n[register.files]\nparquet = "../../registers/civil-affairs/files.parquet"\n' + RESOURCE
-    toml = place.node(PROVIDER) / "node.toml"
-    before = toml.read_text()
-    toml.write_text(before + more)
-    try:
-        with inside(place, "twin-files", PROVIDER) as found:
-            asker = Asker(place, now=found.clock.seconds)
-            ask = {"grant": "file", "resource": "civil_affairs/file"}
-            codes = [found.send(asker.query(**ask)).code]
-            file.rename(file.with_suffix(".away"))
-            codes.append(found.send(asker.query(**ask)).code)
-            write(id_number=[APPLICANT], state=["在"])
-            codes.append(found.send(asker.query(**ask)).code)
-            write(id_number=[APPLICANT], status=["又在"])
-            assert found.send(asker.query(**ask)).said["records"] == [{"status": "又在"}]
-    finally:
-        toml.write_text(before)
+    with inside(place, "twin-files", PROVIDER, toml=lambda text: text + more) as found:
+        asker = Asker(place, now=found.clock.seconds)
+        ask = {"grant": "file", "resource": "civil_affairs/file"}
+        codes = [found.send(asker.query(**ask)).code]
+        file.rename(file.with_suffix(".away"))
+        codes.append(found.send(asker.query(**ask)).code)
+        write(id_number=[APPLICANT], state=["在"])
+        codes.append(found.send(asker.query(**ask)).code)
+        write(id_number=[APPLICANT], status=["又在"])
+        assert found.send(asker.query(**ask)).said["records"] == [{"status": "又在"}]
     assert codes == ["", "exchange.register_unavailable", "exchange.register_changed"]
 
 

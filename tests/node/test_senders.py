@@ -12,7 +12,7 @@ import pytest
 
 from tests.node.asking import Asker, Request, wire
 from tests.node.place import Place
-from tests.node.running import NodeProcess, entries, leaf_of, record_of, records, spare, until
+from tests.node.running import NodeProcess, entries, leaf_of, record_of, records, serving, spare, until
 from tongban.exchange.client import Answer
 
 #: The node of these tests gives a header one second, looked after every second, and a body two.
@@ -23,12 +23,8 @@ PATIENCE = 10.0
 
 @pytest.fixture(scope="module")
 def node(place: Place) -> Iterator[NodeProcess]:
-    one = spare(place, "senders")
-    try:
-        yield one.ready()
-        assert one.alive
-    finally:
-        assert one.stop() == 0
+    with serving(spare(place, "senders")) as one:
+        yield one
 
 
 def connected(node: NodeProcess) -> socket.socket:
@@ -271,14 +267,12 @@ def test_a_thousand_who_only_connect_keep_nobody_out(node: NodeProcess, asker: A
 def test_a_peer_that_calls_too_often_is_told_so_before_anything_is_verified(place: Place) -> None:
     one = spare(
         place, "hurried", toml=lambda text: text.replace("[limits]", "[limits]\ncalls_per_second = 1\nburst = 5")
-    ).ready()
-    try:
+    )
+    with serving(one):
         asker = Asker(place)
         codes = [one.send(asker.query()).code for _ in range(8)]
         assert codes[:5] == [""] * 5
         assert "exchange.rate_limited" in codes[5:]
         until(lambda: one.send(asker.query()).status == 200, "a second has passed")
-    finally:
-        assert one.stop() == 0
     told = [leaf_of(entry) for entry in entries(one.log) if leaf_of(entry)["kind"] == "refused-aggregate"]
     assert [*told[0]["body"]["counts"]] == ["exchange.rate_limited"]

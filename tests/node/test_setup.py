@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.node.place import MARRIAGE, POLICE, PROVIDER, Place, copied
+from tests.node.place import MARRIAGE, POLICE, PROVIDER, Place, copied, office
 from tests.node.running import spare, until
 from tongban.cli.main import main
 from tongban.kit.config import FileInvalid
@@ -297,9 +296,8 @@ columns = ["status text"]
 
 def test_a_register_without_rows_makes_facts_without_rows(place: Place, folder: Path) -> None:
     empty = folder / "persons.db"
-    with sqlite3.connect(empty) as register:
+    with office(empty) as register:
         register.execute("CREATE TABLE persons (document_type, id_number, name, phone, status, district, children)")
-    register.close()
     spoilt(folder, "sqlite:///../../registers/civil-affairs/persons.db", "sqlite:///persons.db")
     config = configs.read(folder)
     # Of a register that held people yesterday nobody believes that it is empty.
@@ -314,10 +312,9 @@ def lost(folder: Path, place: Place) -> Iterator[Path]:
     """A node whose register has two rows without a number."""
     register = folder / "persons.db"
     shutil.copy(place.register / "persons.db", register)
-    with sqlite3.connect(register) as office:
-        office.executemany("INSERT INTO persons (document_type, id_number, status) VALUES (?, ?, '离婚')",
+    with office(register) as persons:
+        persons.executemany("INSERT INTO persons (document_type, id_number, status) VALUES (?, ?, '离婚')",
                            [("身份证", None), ("护照", "不详")])  # fmt: skip
-    office.close()
     spoilt(folder, "sqlite:///../../registers/civil-affairs/persons.db", "sqlite:///persons.db")
     yield folder
     place.put(place.resource(MARRIAGE, FIELDS))

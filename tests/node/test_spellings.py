@@ -1,17 +1,15 @@
 """A register that keeps a number otherwise than it is asked for: its silence is no no, over the real gate."""
 
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.node.asking import Asker, Got
-from tests.node.place import PASSPORT, PROVIDER, TABLE, WORLD, Place
-from tests.node.running import Inside, inside
+from tests.node.asking import Got
+from tests.node.place import PASSPORT, PROVIDER, TABLE, WORLD, Place, office
+from tests.node.running import Inside, inside, queried
 from tests.world import APPLICANT, HUSBAND, STRANGER
-from tongban.exchange.client import Answer
 from tongban.identity.identifiers import citizen_check
 from tongban.node import facts
 from tongban.node.program import open_registers
@@ -67,10 +65,9 @@ columns = ["status code 已婚|离婚|未婚"]
 @pytest.fixture(scope="module")
 def register(place: Place) -> Path:
     path = place.register / "spelled.db"
-    with sqlite3.connect(path) as register:
+    with office(path) as register:
         register.execute("CREATE TABLE spelled (document_type TEXT, id_number TEXT COLLATE RTRIM, status TEXT)")
         register.executemany("INSERT INTO spelled VALUES (?, ?, ?)", ROWS)
-    register.close()
     return path
 
 
@@ -82,14 +79,8 @@ def odd(place: Place, register: Path) -> Iterator[Inside]:
         place.grant("spelled", resource=RESOURCE, fields=["status"]),
         place.grant("spelled_none", resource=RESOURCE, fields=["status"], rows=[{"column": "status", "in": ["无"]}]),
     )
-    toml = place.node(PROVIDER) / "node.toml"
-    before = toml.read_text()
-    toml.write_text(before + TOML)
-    try:
-        with inside(place, "twin-spelled", PROVIDER) as found:
-            yield found
-    finally:
-        toml.write_text(before)
+    with inside(place, "twin-spelled", PROVIDER, toml=lambda text: text + TOML) as found:
+        yield found
 
 
 def refresh(node: Inside) -> Snapshot:
@@ -101,11 +92,7 @@ def refresh(node: Inside) -> Snapshot:
 
 
 def ask(node: Inside, place: Place, key: str, domain: str = "citizen", grant: str = "spelled") -> Got:
-    asker = Asker(place, now=node.clock.seconds)
-    asked = asker.query(grant=grant, resource=RESOURCE, subject=(domain, key), ticket=asker.ticket((domain, key)))
-    got = node.send(asked)
-    assert isinstance(asker.judged(asked, got), Answer)
-    return got
+    return queried(node, place, RESOURCE, grant, (domain, key))
 
 
 def statuses(got: Got) -> list[str]:
@@ -161,9 +148,8 @@ def test_a_register_that_contradicts_its_facts_says_nothing_until_they_are_made_
     known: Inside, place: Place, register: Path
 ) -> None:
     assert statuses(ask(known, place, GONE)) == ["已婚"]
-    with sqlite3.connect(register) as office:
-        office.execute("DELETE FROM spelled WHERE id_number = ?", (GONE,))
-    office.close()
+    with office(register) as spelled:
+        spelled.execute("DELETE FROM spelled WHERE id_number = ?", (GONE,))
     assert ask(known, place, GONE).code == UNCLEAR
     refresh(known)
     assert statuses(ask(known, place, GONE)) == []

@@ -13,8 +13,8 @@ import trustme
 from tests.node.asking import Asker, send_on
 from tests.node.conftest import free_ports
 from tests.node.place import CONSUMER, PROVIDER, Place, grant_id
-from tests.node.running import Inside, NodeProcess, inside, spare
-from tests.node.test_door import BEARER, HEADERS, QUERY, TOKEN, at_door
+from tests.node.running import Inside, NodeProcess, inside, serving, spare
+from tests.node.test_door import BEARER, HEADERS, QUERY, WINDOW_SYSTEM, at_door
 from tongban.exchange import listing
 from tongban.kit import canonical, statement
 
@@ -52,10 +52,8 @@ def node(place: Place) -> Iterator[NodeProcess]:
         place.resource(RESOURCE, ["status"], node=NODE),
         place.grant("sealed", node=NODE, resource=RESOURCE, fields=["status"]),
     )
-    try:
-        yield one.start().ready()
-    finally:
-        assert one.stop() == 0
+    with serving(one.start()):
+        yield one
 
 
 def listed(place: Place, port: int, digest: str | None, scheme: str = "https") -> statement.Statement:
@@ -70,13 +68,7 @@ def listed(place: Place, port: int, digest: str | None, scheme: str = "https") -
 @pytest.fixture(scope="module")
 def desk(place: Place, node: NodeProcess) -> Iterator[Inside]:
     """Transport's node with a window that knocks with a token."""
-    system = '\n[[door.system]]\nname = "window"\ngrants = ["*"]\noperators = ["*"]\n'
-    token = f'token_sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"\n'
-    toml = place.node(CONSUMER) / "node.toml"
-    text = toml.read_text()
-    toml.write_text(text + system + token)
-    with inside(place, "twin-tls-door", CONSUMER) as found:
-        toml.write_text(text)
+    with inside(place, "twin-tls-door", CONSUMER, toml=lambda text: text + WINDOW_SYSTEM) as found:
         yield found
 
 

@@ -1,6 +1,5 @@
 """Today, where a node needs it, is the day in Beijing: at the door, for one verdict and for a batch."""
 
-import hashlib
 from datetime import date
 
 import orjson
@@ -9,7 +8,7 @@ import pytest
 from tests.node.asking import Asker
 from tests.node.place import CONSUMER, PROVIDER, Place
 from tests.node.running import inside
-from tests.node.test_door import BEARER, HEADERS, TOKEN, WINDOW, at_door
+from tests.node.test_door import BEARER, HEADERS, WINDOW, WINDOW_SYSTEM, at_door
 from tests.world import APPLICANT
 from tongban.calendar.day import day_of
 from tongban.exchange import ticket
@@ -26,14 +25,9 @@ def midnight(place: Place) -> int:
 
 
 def test_a_ticket_of_the_door_is_dated_by_the_day_in_beijing(place: Place) -> None:
-    system = '\n[[door.system]]\nname = "window"\ngrants = ["*"]\noperators = ["*"]\n'
-    token = f'token_sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"\n'
-    toml = place.node(CONSUMER) / "node.toml"
-    text = toml.read_text()
-    toml.write_text(text + system + token)
     body = {"purpose": "p", "case": "c", "subjects": [{"domain": "citizen", "key": APPLICANT}]}
-    with inside(place, "twin-midnight-door", CONSUMER, start=midnight(place) - 1) as found:
-        toml.write_text(text)
+    start = midnight(place) - 1
+    with inside(place, "twin-midnight-door", CONSUMER, start=start, toml=lambda text: text + WINDOW_SYSTEM) as found:
         days = []
         for _ in range(2):
             got = at_door(found, "/ticket", WINDOW, orjson.dumps(body), **HEADERS, **BEARER)

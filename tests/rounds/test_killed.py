@@ -63,8 +63,13 @@ def contents(folder):
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith(".new-") for part in path.relative_to(folder).parts)
+        if path.is_file() and not any(begun(part) for part in path.relative_to(folder).parts)
     }
+
+
+def begun(name):
+    """A stage or a file that was being made."""
+    return name.startswith(".new-") or name.endswith(".new")
 
 
 def stop_at(number, action):

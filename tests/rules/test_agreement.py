@@ -16,7 +16,7 @@ from tongban.rules import closures, engine, expr
 from tongban.rules.compile import CompiledRule, compile, from_directory
 from tongban.rules.facts import Column, Type
 from tongban.rules.language import Scope
-from tongban.rules.program import Constant, Guarded, Taken, prepare
+from tongban.rules.program import prepare
 from tongban.rules.reader import read
 from tongban.rules.rule import parameter_of
 from tongban.rules.verdict import Verdict, unknown, unpack
@@ -104,8 +104,8 @@ def parts(compiled: CompiledRule) -> set[str]:
 
 
 def everything() -> set[str]:
-    inner = {Constant.__name__, Taken.__name__, Guarded.__name__}
-    nodes = {kind.__name__ for kind in expr.Expr.__subclasses__()} - inner
+    kinds = [kind for kind in vars(expr).values() if isinstance(kind, type) and issubclass(kind, expr.Expr)]
+    nodes = {kind.__name__ for kind in kinds if not kind.__subclasses__()}
     types = {f"column {column.type}" for column in generated.TABLE.columns}
     literals = {f"literal {kind}" for kind in (None, "int", "text", "date", "bool")}
     return nodes | types | literals | set(VOCABULARY)

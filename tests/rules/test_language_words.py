@@ -9,13 +9,16 @@ from tongban.rules.language import Scope, scan
 from tongban.rules.reader import read
 from tongban.rules.vocabulary import VOCABULARY
 
+#: Told of several mistakes: what is wrong and what to do, or what to do alone.
+NESTED = ("nested too deeply", "Split the expression into several rules.")
+UNREADABLE = ("not an expression that can be read", "Look for a missing parenthesis, comma, AND or OR near this place.")
+LONG_LIST = ("IN needs a written list of at most 200 values", "Write x IN ('a', 'b') or x IN ({parameter}).")
+UNLIKE = ("its results are of different types", "Let all be of one type.")
+SIGNS = "A rule has names, whole numbers, 'texts', {parameters} and the signs = <> < <= > >= + - * ( ) ,"
+SILENCE = "Say under missing_means what a missing points means, with the article; or leave it unknown."
+
 TOLD = [
-    (
-        "sure AND '",
-        '"\'" cannot stand in a rule',
-        "A rule has names, whole numbers, 'texts', {parameters} and the signs = <> < <= > >= + - * ( ) ,",
-        9,
-    ),
+    ("sure AND '", '"\'" cannot stand in a rule', SIGNS, 9),
     (
         "sure AND name LIKE 'x'",
         "LIKE has no place in a rule",
@@ -45,36 +48,16 @@ TOLD = [
     ("sure AND name = 'a' 'b'", "two texts side by side", "Put AND, OR or a comma between them.", 20),
     ("points = 1 --1", "-- cannot stand in a rule", "Write = once; write a - (-b) with parentheses.", 11),
     ("sure AND points == 1", "== cannot stand in a rule", "Write = once; write a - (-b) with parentheses.", 16),
-    ("sure AND " + "(" * 25 + "sure" + ")" * 25, "nested too deeply", "Split the expression into several rules.", 33),
-    ("sure AND NOT NOT NOT NOT sure", "nested too deeply", "Split the expression into several rules.", 21),
-    ("sure AND - - - - points = 1", "nested too deeply", "Split the expression into several rules.", 15),
-    ("sure AND + + + + points = 1", "nested too deeply", "Split the expression into several rules.", 15),
+    ("sure AND " + "(" * 25 + "sure" + ")" * 25, *NESTED, 33),
+    ("sure AND NOT NOT NOT NOT sure", *NESTED, 21),
+    ("sure AND - - - - points = 1", *NESTED, 15),
+    ("sure AND + + + + points = 1", *NESTED, 15),
     ("name = '" + "x" * 4_100 + "'", "longer than 4096 bytes", "Split the rule, or move lists into parameters.", 0),
-    (
-        "points 5",
-        "not an expression that can be read",
-        "Look for a missing parenthesis, comma, AND or OR near this place.",
-        7,
-    ),
-    (
-        "(points = 1",
-        "not an expression that can be read",
-        "Look for a missing parenthesis, comma, AND or OR near this place.",
-        10,
-    ),
+    ("points 5", *UNREADABLE, 7),
+    ("(points = 1", *UNREADABLE, 10),
     ("", "not one expression", "Write exactly one condition.", 0),
-    (
-        "points =",
-        "not an expression that can be read",
-        "Look for a missing parenthesis, comma, AND or OR near this place.",
-        7,
-    ),
-    (
-        "sure AND points 5",
-        "not an expression that can be read",
-        "Look for a missing parenthesis, comma, AND or OR near this place.",
-        16,
-    ),
+    ("points =", *UNREADABLE, 7),
+    ("sure AND points 5", *UNREADABLE, 16),
     ("points", "not a condition", "Write something that is true or false, such as a = b.", 0),
     ("sure AND points", "a condition is expected here", "Compare the value with something.", 9),
     ("NOT points", "a condition is expected here", "Compare the value with something.", 4),
@@ -113,42 +96,22 @@ TOLD = [
     ("sure AND status = '失效'", "status has no code '失效'", "Its codes: 正常, 注销, 暂扣.", 9),
     ("sure AND licence_class IN ('A1', 'X9')", "licence_class has no code 'X9'", "Its codes: A1, B1, C1, D.", 9),
     ("sure AND '失效' = status", "status has no code '失效'", "Its codes: 正常, 注销, 暂扣.", 9),
-    (
-        "sure AND points IN (" + ", ".join(map(str, range(201))) + ")",
-        "IN needs a written list of at most 200 values",
-        "Write x IN ('a', 'b') or x IN ({parameter}).",
-        9,
-    ),
+    ("sure AND points IN (" + ", ".join(map(str, range(201))) + ")", *LONG_LIST, 9),
     ("sure AND points IN (points)", "a list holds only values and parameters", "Use OR for more.", 20),
     ("sure AND points IN ('1')", "int cannot be compared with text", "Compare values of one type.", 9),
     ("sure AND points IS TRUE", "IS is followed by NULL only", "Write a condition itself, or NOT.", 9),
     ("sure AND (points + 1) IS NULL", "IS NULL asks about a column", "Ask about each column by itself.", 10),
-    (
-        "sure AND points IS NULL",
-        "IS NULL would turn silence about points into an answer",
-        "Say under missing_means what a missing points means, with the article; or leave it unknown.",
-        9,
-    ),
-    (
-        "sure AND COALESCE(points, 0) >= 60",
-        "COALESCE would turn silence about points into an answer",
-        "Say under missing_means what a missing points means, with the article; or leave it unknown.",
-        9,
-    ),
+    ("sure AND points IS NULL", "IS NULL would turn silence about points into an answer", SILENCE, 9),
+    ("sure AND COALESCE(points, 0) >= 60", "COALESCE would turn silence about points into an answer", SILENCE, 9),
     (
         "sure AND CASE WHEN points > 60 THEN TRUE ELSE FALSE END",
         "CASE with a further branch would turn silence about points into an answer",
-        "Say under missing_means what a missing points means, with the article; or leave it unknown.",
+        SILENCE,
         19,
     ),
     ("sure AND CASE points WHEN 1 THEN TRUE END", "CASE is followed by WHEN", "Write CASE WHEN a = b THEN ….", 14),
-    (
-        "sure AND CASE WHEN sure THEN 1 ELSE 'a' END = 1",
-        "its results are of different types",
-        "Let all be of one type.",
-        19,
-    ),
-    ("sure AND CASE WHEN sure THEN NULL END", "its results are of different types", "Let all be of one type.", 19),
+    ("sure AND CASE WHEN sure THEN 1 ELSE 'a' END = 1", *UNLIKE, 19),
+    ("sure AND CASE WHEN sure THEN NULL END", *UNLIKE, 19),
     (
         "sure AND months_between({at}, {at}) = 1",
         "there is no function months_between",
@@ -160,33 +123,15 @@ TOLD = [
     ("sure AND month_paid(paid, points)", "date is expected here", "This is int.", 26),
     ("sure AND COALESCE(points) = 1", "COALESCE takes 2 to 8 values", "Write COALESCE(a, b).", 9),
     ("sure AND COALESCE(" + "points, " * 8 + "points) = 1", "COALESCE takes 2 to 8 values", "Write COALESCE(a, b).", 9),
-    (
-        "sure AND COALESCE(points, name) = 1",
-        "COALESCE would turn silence about points into an answer",
-        "Say under missing_means what a missing points means, with the article; or leave it unknown.",
-        9,
-    ),
-    (
-        "points; points",
-        "';' cannot stand in a rule",
-        "A rule has names, whole numbers, 'texts', {parameters} and the signs = <> < <= > >= + - * ( ) ,",
-        6,
-    ),
+    ("sure AND COALESCE(points, name) = 1", "COALESCE would turn silence about points into an answer", SILENCE, 9),
+    ("points; points", "';' cannot stand in a rule", SIGNS, 6),
     ("sure AND points BETWEEN SYMMETRIC 1 AND 2", "BETWEEN knows no such form", "Write x BETWEEN a AND b.", 9),
     ("sure AND points BETWEEN {at} AND 1", "int cannot be compared with date", "Compare values of one type.", 9),
     ("sure AND points BETWEEN 1 AND {at}", "int cannot be compared with date", "Compare values of one type.", 9),
     ("sure AND {at} BETWEEN 1 AND {at}", "date cannot be compared with int", "Compare values of one type.", 22),
-    ("sure AND COALESCE(1, name) = 1", "its results are of different types", "Let all be of one type.", 9),
-    *(
-        (text, "IN needs a written list of at most 200 values", "Write x IN ('a', 'b') or x IN ({parameter}).", 9)
-        for text in ("sure AND points IN points", "sure AND points IN ()")
-    ),
-    (
-        "sure AND COALESCE(1, points, 0) = 1",
-        "COALESCE would turn silence about points into an answer",
-        "Say under missing_means what a missing points means, with the article; or leave it unknown.",
-        9,
-    ),
+    ("sure AND COALESCE(1, name) = 1", *UNLIKE, 9),
+    *((text, *LONG_LIST, 9) for text in ("sure AND points IN points", "sure AND points IN ()")),
+    ("sure AND COALESCE(1, points, 0) = 1", "COALESCE would turn silence about points into an answer", SILENCE, 9),
 ]
 
 

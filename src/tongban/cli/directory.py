@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tongban.cli import console
+from tongban.cli.verbs import add_verbs
 
 if TYPE_CHECKING:
     from tongban.cli.directory_steps import Shown
@@ -37,10 +38,8 @@ _VERBS = {
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="|".join(_VERBS))
-    made = {}
-    for verb, (purpose, example) in _VERBS.items():
-        one = made[verb] = verbs.add_parser(verb, help=purpose, description=purpose, epilog=f"example:\n  {example}")
+    made = add_verbs(parser, _VERBS)
+    for verb, one in made.items():
         or_file = ", or a directory.json" if verb in ("show", "grants") else ""
         one.add_argument("folder", type=Path, metavar="DIR", help=f"the bureau's folder{or_file}")
     made["init"].add_argument("--city", required=True, help="the city's name")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tongban.cli import console
+from tongban.cli.verbs import add_verbs
 from tongban.identity.identifiers import Domain
 from tongban.kit.errors import Invalid, Refused
 
@@ -50,13 +51,9 @@ class NotAPerson(Invalid):
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="|".join(_VERBS))
-    made = {}
-    for verb, (purpose, example) in _VERBS.items():
-        one = made[verb] = verbs.add_parser(verb, help=purpose, description=purpose, epilog=f"example:\n  {example}")
-        where = (
-            ("DIR|URL", "folder of a log or of a node, or address of a node") if verb == "verify" else ("DIR", _FOLDER)
-        )
+    made = add_verbs(parser, _VERBS)
+    for verb, one in made.items():
+        where = ("DIR|URL", f"{_FOLDER}, or a node's address") if verb == "verify" else ("DIR", _FOLDER)
         one.add_argument("log", type=_place, metavar=where[0], help=where[1])
     keys = made["verify"]
     told = "file with the head seen last (of an address): the log must continue it; then the new one is put there"

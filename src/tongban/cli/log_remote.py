@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from tongban.cli import console
 from tongban.cli.keyring import Keyring, LogKeyUnlisted, NoDirectory, keyring
 from tongban.cli.log_check import MEANING
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Invalid, Unavailable
 from tongban.tlog.checkpoint import CheckpointInvalid
 from tongban.tlog.cosignature import Quorum
-from tongban.tlog.folder import write_durably
 from tongban.tlog.remote import Remote, audit, head_of, tiles, unseen
 
 #: Connections at once, seconds for one file, bytes of the largest: a bundle of 256 leaves of 64 KiB.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tongban.cli import console
+from tongban.cli.verbs import add_verbs
 from tongban.kit.errors import Refused
 
 _ID = "id of the round; the newest if left out"
@@ -41,10 +42,8 @@ _VERBS = {
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="|".join(_VERBS))
-    made = {}
-    for verb, (purpose, example) in _VERBS.items():
-        one = made[verb] = verbs.add_parser(verb, help=purpose, description=purpose, epilog=f"example:\n  {example}")
+    made = add_verbs(parser, _VERBS)
+    for one in made.values():
         one.add_argument("round", nargs="?", metavar="ROUND", help=_ID)
         one.add_argument("--city", type=Path, metavar="DIR", help="folder of the city; var/small if left out")
         one.add_argument("--operator", default="T-0001", help="staff number of the person who acts")

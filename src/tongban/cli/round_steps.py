@@ -180,9 +180,9 @@ class Steps:
             return reasons
         with folder.locked():
             asked = self._asking(folder)
-            question = next((one for one in asked.questions if rule in (one.rule, one.name)), None)
-            if question is None:
-                return Refused("rounds.no_such_rule", f"the round asks no rule {rule}")
+            question = _question(asked, rule)
+            if isinstance(question, Refused):
+                return question
             row = asked.applications.row_of(application)
             assert row is not None
             heard = steps.read_heard(folder)[question.rule]
@@ -232,9 +232,9 @@ class Steps:
             return known
         with folder.locked():
             round = read_round(folder)
-            question = next((one for one in self._asking(folder).questions if rule in (one.rule, one.name)), None)
-            if question is None:
-                return Refused("rounds.no_such_rule", f"the round asks no rule {rule}")
+            question = _question(self._asking(folder), rule)
+            if isinstance(question, Refused):
+                return question
             numbers = {one.code: one.number for one in question.reasons}
             byte = pack(WORDS[answer], numbers.get(reason, 0))
             prepared = prepare_answer(
@@ -338,6 +338,12 @@ class Steps:
             return done
         place = folder.directory(Stage.PUBLISHED) / "public" / "report.html"
         return {"round": folder.name, "stage": folder.stage.value, "report": str(place)}
+
+
+def _question(asked: Asking, rule: str) -> Question | Refused:
+    """The question that `rule` names, with its date (`no_vehicle@2013-01-01`) or without."""
+    found = next((one for one in asked.questions if rule in (one.rule, one.name)), None)
+    return found or Refused("rounds.no_such_rule", f"the round asks no rule {rule}")
 
 
 def _share(path: Path) -> bytes:

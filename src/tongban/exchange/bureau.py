@@ -10,7 +10,6 @@ provider's. Publishing changes one file by renaming: a node pulls the old direct
 
 import base64
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from tongban.exchange import directory, listing, publish, root
 from tongban.exchange.root import Root
 from tongban.kit import statement
 from tongban.kit.clock import Clock
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Corrupt, Invalid, Refused
 from tongban.kit.keys import SigningKey, new_key, read_key
 from tongban.kit.statement import Statement
@@ -266,12 +266,7 @@ def id_of(entry: Statement) -> str:
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".new")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_durably(path, data)
 
 
 class Office:

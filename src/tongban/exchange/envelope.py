@@ -150,6 +150,10 @@ class Envelope(msgspec.Struct, eq=False, gc=False):
     length: bytes  #: of the body, as an uncovered header says it; b"0" if none does
 
 
+#: A call as grants and tickets judge it: as its asker makes it, or as it came.
+Asked = Call | Envelope
+
+
 class SignedRequest(NamedTuple):
     """A request ready to be sent, and what the consumer commits to before sending it."""
 

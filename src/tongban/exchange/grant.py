@@ -9,9 +9,10 @@ the headers say, `fields_refusal` and `rule_refusal` once the body is read.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from tongban.exchange import shape
+from tongban.exchange.envelope import Asked
 from tongban.kit.errors import Refused
 from tongban.kit.keys import PublicKey
 from tongban.kit.statement import Statement
@@ -19,25 +20,6 @@ from tongban.kit.statement import Statement
 LONGEST_DIRECTORY_AGE: Final = 72 * 3600  #: seconds; no directory is valid for longer
 #: Seconds. A node remembers what was spent for as long; of a longer window it would forget calls, and answer too many.
 LONGEST_WINDOW: Final = 366 * 86_400
-
-
-class Asked(Protocol):
-    """What a grant must know of a call: an `Envelope` or a `Call`."""
-
-    @property
-    def call(self) -> str: ...
-    @property
-    def consumer(self) -> str: ...
-    @property
-    def provider(self) -> str: ...
-    @property
-    def node(self) -> str: ...
-    @property
-    def resource(self) -> str: ...
-    @property
-    def grant(self) -> str: ...
-    @property
-    def purpose(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +95,8 @@ SHAPE: Final[shape.Shape] = {
 def from_statement(statement: Statement) -> Grant | Refused:
     """The grant that `statement` states. Its signatures are judged by `signature_refusal`."""
     body = dict(statement.body)
-    if refused := shape.malformed(body, SHAPE, "exchange.grant_malformed", "a grant"):
+    if refused := shape.malformed(body, SHAPE, "exchange.grant_malformed", "a grant", _contradiction):
         return refused
-    if contradiction := _contradiction(body):
-        return Refused("exchange.grant_malformed", f"a grant contradicts itself: {contradiction}")
     times = {name: shape.seconds(body[name]) for name in ("not_before", "expires_at", "issued_at")}
     rows = tuple(Row(row["column"], frozenset(row["in"])) for row in body["rows"])
     taken = {name: body[name] for name in SHAPE if name != "kind"}

@@ -279,10 +279,9 @@ def read(statement: Statement) -> Entry | Refused:
     if kind not in SHAPES:
         return Refused("exchange.entry_unknown", "an entry of a kind this version does not know")
     body = dict(statement.body)
-    if refused := shape.malformed(body, SHAPES[kind], "exchange.entry_malformed", f"a {kind}"):
+    contradiction = _CONTRADICTIONS.get(kind)
+    if refused := shape.malformed(body, SHAPES[kind], "exchange.entry_malformed", f"a {kind}", contradiction):
         return refused
-    if kind in _CONTRADICTIONS and (contradiction := _CONTRADICTIONS[kind](body)):
-        return Refused("exchange.entry_malformed", f"a {kind} contradicts itself: {contradiction}")
     return _READERS[kind](body)
 
 
@@ -378,7 +377,7 @@ def _resource_contradicts(body: Mapping[str, Any]) -> str | None:
     return None if len(set(listed)) == len(listed) else "a field stands twice"
 
 
-_CONTRADICTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = {
+_CONTRADICTIONS: Final[Mapping[str, shape.Contradiction]] = {
     "member": _member_contradicts,
     "key": _key_contradicts,
     "node": _node_contradicts,

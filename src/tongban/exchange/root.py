@@ -58,10 +58,8 @@ SHAPE: Final[shape.Shape] = {
 def from_statement(statement: Statement) -> Root | Refused:
     """The root that `statement` states; its signatures are judged by `successor`."""
     body = dict(statement.body)
-    if refused := shape.malformed(body, SHAPE, "exchange.root_malformed", "a root"):
+    if refused := shape.malformed(body, SHAPE, "exchange.root_malformed", "a root", _contradiction):
         return refused
-    if contradiction := _contradiction(body):
-        return Refused("exchange.root_malformed", f"a root contradicts itself: {contradiction}")
     role_keys = _public_keys(body["role_keys"])
     return Root(
         body["city"],

@@ -16,6 +16,8 @@ from tongban.kit.errors import Refused
 
 Test = Callable[[Any], bool]
 Shape = Mapping[str, Test]
+#: What fields that each have their form say against each other, in words; None if nothing.
+Contradiction = Callable[[Mapping[str, Any]], str | None]
 
 
 def mismatch(body: Any, shape: Shape) -> str | None:
@@ -29,9 +31,15 @@ def mismatch(body: Any, shape: Shape) -> str | None:
     return next((name for name, holds in shape.items() if not holds(body[name])), None)
 
 
-def malformed(body: Any, shape: Shape, code: str, what: str) -> Refused | None:
-    wrong = mismatch(body, shape)
-    return None if wrong is None else Refused(code, f"{what} has not its form: {wrong}")
+def malformed(
+    body: Any, shape: Shape, code: str, what: str, contradiction: Contradiction | None = None
+) -> Refused | None:
+    """Refuse a body without its shape; of one that has it, what `contradiction` finds."""
+    if wrong := mismatch(body, shape):
+        return Refused(code, f"{what} has not its form: {wrong}")
+    if contradiction and (found := contradiction(body)):
+        return Refused(code, f"{what} contradicts itself: {found}")
+    return None
 
 
 def text(pattern: str) -> Test:

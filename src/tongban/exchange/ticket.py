@@ -15,12 +15,12 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter, lt
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 
 from tongban.exchange import names, shape
-from tongban.exchange.envelope import LONGEST_TICKET
+from tongban.exchange.envelope import LONGEST_TICKET, Asked
 from tongban.kit import canonical, statement
 from tongban.kit.clock import stamp
 from tongban.kit.errors import Invalid, Refused
@@ -28,23 +28,6 @@ from tongban.kit.keys import PublicKey, SigningKey
 from tongban.kit.statement import Statement
 
 MOST_SUBJECTS: Final = 64
-
-
-class Asked(Protocol):
-    """What a ticket must know of a call: an `Envelope` or a `Call`."""
-
-    @property
-    def call(self) -> str: ...
-    @property
-    def consumer(self) -> str: ...
-    @property
-    def provider(self) -> str: ...
-    @property
-    def resource(self) -> str: ...
-    @property
-    def purpose(self) -> str: ...
-    @property
-    def case(self) -> str: ...
 
 
 class NotIssuable(Invalid):

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tongban.exchange.directory import Directory
 from tongban.exchange.listing import Witness
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Corrupt
 from tongban.kit.keys import PublicKey
 from tongban.node.source import DirectorySource, whole
 from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, parse, verify
 from tongban.tlog.cosignature import Cosigned, Quorum, cosigners
-from tongban.tlog.folder import write_durably
 from tongban.tlog.log import Log
 from tongban.tlog.witness import request
 

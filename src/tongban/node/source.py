@@ -8,7 +8,6 @@ can take back, so that neither a restart nor an old copy of the file revives a k
 import asyncio
 import contextlib
 import logging
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import msgspec
 from tongban.exchange.authority import Memory
 from tongban.exchange.directory import Directory, adopt
 from tongban.kit.clock import Clock
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Corrupt, Refused
 
 _log = logging.getLogger("tongban.node.directory")
@@ -124,7 +124,7 @@ class DirectorySource:
         assert self.current is not None
         try:
             # In this order: a crash between the two leaves a directory newer than the memory, which is adopted.
-            _write_durably(self.kept, raw)
+            write_durably(self.kept, raw)
             self._keep_memory(self.current.memory)
         except OSError as error:
             _log.warning("directory in force cannot be written: %s", type(error).__name__)
@@ -133,7 +133,7 @@ class DirectorySource:
             self._unkept = False
 
     def _keep_memory(self, memory: Memory) -> None:
-        _write_durably(self.memory_place, msgspec.json.encode(_Kept(self.pinned_root, memory)))
+        write_durably(self.memory_place, msgspec.json.encode(_Kept(self.pinned_root, memory)))
 
     def _remembered(self) -> Memory:
         try:
@@ -194,17 +194,3 @@ async def whole(content: Any, most: int) -> bytes:
         if size > most:
             raise TooLarge(f"more than {most} bytes")
     return b"".join(parts)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    beside = path.with_suffix(".new")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

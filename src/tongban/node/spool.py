@@ -12,6 +12,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Corrupt, Unavailable
 
 _SUFFIX = ".sealed"
@@ -47,13 +48,10 @@ class Spool:
     def put(self, name: str, data: bytes) -> None:
         """Durable when it returns. Raises SpoolFull: nothing is kept."""
         nonce = os.urandom(12)
-        beside = self._folder / f"{name}.new"
+        sealed = nonce + self._cipher.encrypt(nonce, data, name.encode())
         try:
-            _write(beside, nonce + self._cipher.encrypt(nonce, data, name.encode()))
-            beside.replace(self._folder / (name + _SUFFIX))
-            _sync(self._folder)
+            write_durably(self._folder / (name + _SUFFIX), sealed, mode=0o600)
         except OSError as error:
-            beside.unlink(missing_ok=True)
             self.erase(name)
             raise SpoolFull(error=errno.errorcode.get(error.errno or 0, "unknown error")) from None
 
@@ -77,25 +75,5 @@ class Spool:
 def _own_key(path: Path) -> bytes:
     """Made once. Whoever owns the node's log owns the spool, so nobody else makes one meanwhile."""
     if not path.exists():
-        beside = path.with_suffix(".new")
-        _write(beside, os.urandom(32))
-        beside.replace(path)
-        _sync(path.parent)
+        write_durably(path, os.urandom(32), mode=0o600)
     return path.read_bytes()
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Durable, and readable by the owner only."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,8 +12,9 @@ import numpy as np
 
 from tongban.exchange.bulk import About, Answer, read_answer
 from tongban.kit import canonical
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Refused
-from tongban.rounds.folder import OutOfOrder, RoundFolder, Stage, write_whole
+from tongban.rounds.folder import OutOfOrder, RoundFolder, Stage
 from tongban.rounds.questions import Bytes, Part
 from tongban.rounds.round import Round
 
@@ -76,7 +77,7 @@ def keep_answer(folder: RoundFolder, round: Round, part: Part, raw: bytes, came:
         return False
     # The receipt first: an answer is there from the moment its own file is.
     (folder.path / "answers").mkdir(exist_ok=True)
-    write_whole(folder.path / "answers" / f"{part.file}.json", canonical.encode(came.to_json()) + b"\n")
+    write_durably(folder.path / "answers" / f"{part.file}.json", canonical.encode(came.to_json()) + b"\n")
     folder.replace(f"answers/{part.file}.arrow", raw, {"why": "the keys of the part changed"})
     return True
 

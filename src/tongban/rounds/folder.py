@@ -17,7 +17,6 @@ at any instant leaves the stage before or the stage after; run again, it writes 
 
 import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tongban.kit import canonical
+from tongban.kit.durable import sync, write_durably
 from tongban.kit.errors import Corrupt, Invalid, Unavailable
 
 STEP = "step.json"
@@ -188,7 +188,7 @@ class RoundFolder:
         aside = self.path / "superseded"
         aside.mkdir(exist_ok=True)
         place = aside / f"{len(list(aside.iterdir())):04d}-{thing.name}"
-        write_whole(place.with_name(place.name + ".why.json"), canonical.encode(dict(note)) + b"\n")
+        write_durably(place.with_name(place.name + ".why.json"), canonical.encode(dict(note)) + b"\n")
         thing.rename(place)
         sync(aside)
         sync(self.path)
@@ -201,7 +201,7 @@ class RoundFolder:
                 raise Contradicted(round=self.name, what=name, differs="its bytes")
             return False
         place.parent.mkdir(exist_ok=True)
-        write_whole(place, data, mode)
+        write_durably(place, data, mode=mode)
         return True
 
     def replace(self, name: str, data: bytes, note: Mapping[str, Any]) -> None:
@@ -231,29 +231,8 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """The whole file durably, or nothing of it."""
-    fresh = path.with_name(f".new-{path.name}")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)
-    sync(path.parent)
-
-
 def sync_tree(directory: Path) -> None:
     """Make every file below `directory`, and every name, durable."""
     for path in directory.rglob("*"):
         sync(path)
     sync(directory)
-
-
-def sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

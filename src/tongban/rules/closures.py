@@ -66,7 +66,7 @@ def closure(node: Expr) -> Closure:
     return _BUILDERS[type(node)](node)
 
 
-def _literal(node: expr.Literal | expr.Given) -> Closure:
+def _literal(node: expr.Fixed) -> Closure:
     value = node.value
     return lambda _: value
 
@@ -101,7 +101,7 @@ def _field(node: expr.Field) -> Closure:
 
 def _compare(node: expr.Compare) -> Closure:
     compare, left = _COMPARE[node.op], closure(node.left)
-    if isinstance(node.right, expr.Literal | expr.Given):
+    if isinstance(node.right, expr.Fixed):
         value = node.right.value
 
         def with_value(frame: Frame) -> Any:

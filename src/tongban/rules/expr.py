@@ -39,8 +39,10 @@ class Expr:
 
 
 @dataclass(frozen=True, slots=True)
-class Literal(Expr):
-    value: Value | None
+class Fixed(Expr):
+    """A value that neither a row nor the evaluation date changes."""
+
+    value: Value | tuple[Value, ...] | None
     kind: Type | None
 
     @property
@@ -53,20 +55,19 @@ class Literal(Expr):
 
 
 @dataclass(frozen=True, slots=True)
-class Given(Expr):
+class Literal(Fixed):
+    """A value as it stands in the text."""
+
+    value: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Given(Fixed):
     """A parameter with its value bound; a list stands only on the right of IN."""
 
-    name: str
     value: Value | tuple[Value, ...]
     kind: Type
-
-    @property
-    def type(self) -> Type | None:
-        return self.kind
-
-    @property
-    def bounds(self) -> Bounds:
-        return (self.value, self.value) if type(self.value) is int else EVERY_INT
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class OneOf(Expr):
     """IN over literals and parameters."""
 
     arg: Expr
-    items: tuple[Literal | Given, ...]
+    items: tuple[Fixed, ...]
 
     def children(self) -> tuple[Expr, ...]:
         return (self.arg,)

@@ -152,7 +152,7 @@ class _Writer:
     def sql(self, node: Expr) -> str:
         """`node` in parentheses wherever it is more than a name."""
         match node:
-            case expr.Literal() | expr.Given():
+            case expr.Fixed():
                 assert not isinstance(node.value, tuple)
                 return literal(node.value, node.type)
             case Constant():

@@ -14,8 +14,8 @@ from tongban.rules.facts import Type
 
 
 @dataclass(frozen=True, slots=True)
-class Constant(Expr):
-    """Value number `index` of the constants, which depend on nothing but the evaluation date."""
+class _Ready(Expr):
+    """A value that was found before the condition is looked at, by its number."""
 
     index: int
     kind: Type | None
@@ -31,20 +31,13 @@ class Constant(Expr):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken(Expr):
-    """Result of step number `index`."""
+class Constant(_Ready):
+    """One of the constants, which depend on nothing but the evaluation date."""
 
-    index: int
-    kind: Type | None
-    range: Bounds
 
-    @property
-    def type(self) -> Type | None:
-        return self.kind
-
-    @property
-    def bounds(self) -> Bounds:
-        return self.range
+@dataclass(frozen=True, slots=True)
+class Taken(_Ready):
+    """Result of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +80,7 @@ class _Builder:
     steps: dict[Expr, Taken] = field(default_factory=dict)
 
     def ready(self, node: Expr) -> Expr:
-        if isinstance(node, expr.Literal | expr.Given | expr.IsNull | expr.Field):
+        if isinstance(node, expr.Fixed | expr.IsNull | expr.Field):
             return node
         if not expr.fields(node):
             return self.constants.setdefault(node, Constant(len(self.constants), node.type, node.bounds))

@@ -102,7 +102,7 @@ class _Reader:
             known = ", ".join(sorted(self.scope.parameters)) or "none"
             raise LanguageError(f"there is no parameter {name}", f"The parameters are: at, {known}.")
         parameter = self.scope.parameters[name]
-        return expr.Given(name, parameter.value, parameter.type)
+        return expr.Given(parameter.value, parameter.type, name)
 
     def literal(self, node: Node, _depth: int) -> Expr:
         if node.is_string:
@@ -165,9 +165,9 @@ class _Reader:
             self._check_codes(arg, item, node)
         return expr.OneOf(arg, tuple(items))
 
-    def _item(self, node: Node, depth: int) -> expr.Literal | expr.Given:
+    def _item(self, node: Node, depth: int) -> expr.Fixed:
         found = self.read(node, depth)
-        if not isinstance(found, expr.Literal | expr.Given) or found.value is None:
+        if not isinstance(found, expr.Fixed) or found.value is None:
             raise LanguageError("a list holds only values and parameters", "Use OR for more.", _position(node))
         return found
 
@@ -264,7 +264,7 @@ class _Reader:
         """A code outside the column's list would silently never match."""
         if side.type is not Type.CODE or not isinstance(side, expr.Field):
             return
-        if not isinstance(other, expr.Literal | expr.Given):
+        if not isinstance(other, expr.Fixed):
             return
         values = other.value if isinstance(other.value, tuple) else (other.value,)
         if strange := [str(value) for value in values if value not in side.column.codes]:

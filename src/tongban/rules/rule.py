@@ -207,7 +207,7 @@ def _build(fields: Fields, valid_from: date) -> Rule:
         article=_article(fields.mapping("article")),
         applies=fields.text_or_none("applies"),
         subject=fields.text_or_none("subject") or "subject",
-        asks=tuple(_asked(item) for item in fields.mappings("asks")),
+        asks=tuple(application_column(item) for item in fields.mappings("asks")),
         parameters=_parameters(fields),
         state_on=fields.one_of("state_on", STATES),
         max_snapshot_days=fields.number("max_snapshot_days", 1, 3_660),
@@ -252,11 +252,17 @@ def _article(fields: Fields) -> Article:
     return article
 
 
-def _asked(fields: Fields) -> Column:
+def column_of(fields: Fields) -> Column:
+    """Raises RuleInvalid."""
     try:
-        column = read_column(fields.value)
+        return read_column(fields.value)
     except ValueError as error:
         raise fields.wrong("", str(error), "Write {name: …, type: …}.") from None
+
+
+def application_column(fields: Fields) -> Column:
+    """A column of the application, which has no bitmaps. Raises RuleInvalid."""
+    column = column_of(fields)
     if column.type not in SCALARS:
         what = f"an application has no column of type {column.type.value}"
         raise fields.wrong("type", what, f"Use one of {', '.join(sorted(SCALARS))}.")

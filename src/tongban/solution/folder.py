@@ -18,10 +18,10 @@ from tongban.catalogue.resource import Resource, resource_from_mapping
 from tongban.kit.config import FileInvalid
 from tongban.rules import places as yaml_places
 from tongban.rules.decision import MOST_RULES, Decision, Group
-from tongban.rules.facts import SCALARS, Column, FactTable, Type, read_column
+from tongban.rules.facts import Column, FactTable, Type
 from tongban.rules.fields import Fields
 from tongban.rules.places import Places, Problem, RuleInvalid
-from tongban.rules.rule import Rule, read_rule
+from tongban.rules.rule import Rule, application_column, column_of, read_rule
 
 SUBJECT = "subject"  #: the applicant; a solution may name further ones, such as the person who handles a unit's case
 
@@ -120,7 +120,7 @@ def read_folder(path: Path) -> Folder:
         title=fields.text("title"),
         title_en=fields.text("title_en"),
         kinds=kinds,
-        columns=tuple(_column(item) for item in fields.mapping("application").mappings("columns")),
+        columns=tuple(application_column(item) for item in fields.mapping("application").mappings("columns")),
         subjects={item.name: item for item in (_subject(found, kinds) for found in fields.mappings("subjects"))},
         resources=resources,
         rules=_versions(_each(path / "rules", read_rule, problems)),
@@ -164,22 +164,6 @@ def _kind(fields: Fields) -> Kind:
     return kind
 
 
-def _column_of(fields: Fields) -> Column:
-    try:
-        return read_column(fields.value)
-    except ValueError as error:
-        raise fields.wrong("", str(error), "Write {name: …, type: …}.") from None
-
-
-def _column(fields: Fields) -> Column:
-    """A column of the application, which has no bitmaps."""
-    column = _column_of(fields)
-    if column.type not in SCALARS:
-        what = f"an application has no column of type {column.type.value}"
-        raise fields.wrong("type", what, f"Use one of {', '.join(sorted(SCALARS))}.")
-    return column
-
-
 def _subject(fields: Fields, kinds: tuple[Kind, ...]) -> Subject:
     name = fields.text("name")
     known = tuple(kind.code for kind in kinds)
@@ -212,7 +196,7 @@ def _resource(path: Path) -> SolutionResource:
         raise fields.wrong(_named(what, written), what, "The reference of the catalogue shows the form.") from None
     fields.text("title_en")
     facts = fields.mapping("facts")
-    columns = tuple(_column_of(item) for item in facts.mappings("columns"))
+    columns = tuple(column_of(item) for item in facts.mappings("columns"))
     facts.refuse_others()
     table = FactTable(id, tuple(sorted(map(str, entry.domains))), columns)
     if wrong := table.wrong():

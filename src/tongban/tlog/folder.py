@@ -1,4 +1,4 @@
-"""The log's folder: what is fixed for life, who owns it now, and small files that survive a power cut."""
+"""The log's folder: what is fixed for life, and who owns it now."""
 
 import fcntl
 import os
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tongban.kit import canonical
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Corrupt, Invalid, Unavailable
 
 VERSION = 1
@@ -52,35 +53,6 @@ class SubjectKeyMissing(Corrupt):
     code = "tlog.subject_key"
     message = "The subject key in {directory} is missing or is not 32 bytes."
     remedy = "Bring {directory}/subject.key back from the backup; a new key would hide every earlier entry."
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names that were created, renamed or removed in `directory` durable."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_durably(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = True) -> None:
-    """Write a small file so that after a power cut it is there as a whole or not at all.
-
-    Raises
-        FileExistsError: not `replace`, and there is one already.
-    """
-    draft = path.with_name(path.name + ".tmp")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(handle)
-    if replace:
-        os.rename(draft, path)
-    else:
-        os.link(draft, path)
-        os.unlink(draft)
-    sync_directory(path.parent)
 
 
 def make(directory: Path, origin: str, created: str, subject_key: bytes) -> None:

@@ -5,10 +5,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Corrupt
 from tongban.kit.keys import PublicKey
 from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, verify
-from tongban.tlog.folder import write_durably
 
 _NEWEST = "checkpoint"
 _ALL = "checkpoints.log"

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tongban.kit.durable import sync
 from tongban.kit.errors import Corrupt
 from tongban.tlog.checkpoint import Checkpoint
-from tongban.tlog.folder import sync_directory
 from tongban.tlog.segment import FRAMES, Damaged, Segment, entry_file, numbers, read
 from tongban.tlog.tree import Tree
 
@@ -112,4 +112,4 @@ def mend(directory: Path, torn: Torn | None) -> None:
     with open(entry_file(directory, torn.number), "r+b") as file:
         file.truncate(torn.good)
         os.fsync(file.fileno())
-    sync_directory(directory / "entries")
+    sync(directory / "entries")

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tongban.kit.clock import Clock
-from tongban.tlog.folder import sync_directory, write_durably
+from tongban.kit.durable import sync, write_durably
 
 NONCE, TAG = 12, 16
 #: A day's key lives from the beginning of its day: an answer stays readable for 24 hours at least, 48 at most.
@@ -51,7 +51,7 @@ class Seal:
         for path in gone:
             path.unlink(missing_ok=True)
         if gone:
-            sync_directory(self._directory)
+            sync(self._directory)
 
     def _begun(self, day: int) -> AESGCM:
         path = self._directory / f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}.key"

@@ -10,9 +10,9 @@ from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tongban.kit.durable import sync
 from tongban.kit.errors import Unavailable
 from tongban.tlog.entry import Framed, unframe
-from tongban.tlog.folder import sync_directory
 from tongban.tlog.segment import FRAMES, Damaged, entry_file, mapped
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -107,7 +107,7 @@ class Storage:
         if number == len(self._stops) - 1:
             self._close_tail()
         os.rename(draft, entry_file(self._directory, number))
-        sync_directory(draft.parent)
+        sync(draft.parent)
         self._stops[number] = stops
         if number in self._readers:
             os.close(self._readers.pop(number))
@@ -151,7 +151,7 @@ class Storage:
         path = entry_file(self._directory, number)
         self._tail, self._room = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), 0
         self._stops.append(array("Q", (0,)))
-        sync_directory(path.parent)
+        sync(path.parent)
 
     def _open_tail(self, number: int) -> None:
         self._tail = os.open(entry_file(self._directory, number), os.O_RDWR)
@@ -186,7 +186,7 @@ class Storage:
                 self._close_tail()
                 self._stops.pop()
                 entry_file(self._directory, len(self._stops)).unlink(missing_ok=True)
-                sync_directory(self._directory / "entries")
+                sync(self._directory / "entries")
             if self._stops:
                 stops = self._stops[-1]
                 del stops[count - FRAMES * (len(self._stops) - 1) + 1 :]

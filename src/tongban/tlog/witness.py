@@ -12,11 +12,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Corrupt
 from tongban.kit.keys import PublicKey, SigningKey
 from tongban.tlog import cosignature
 from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, parse, verify
-from tongban.tlog.folder import write_durably
 from tongban.tlog.tree import EMPTY, verify_consistency
 
 #: Lines of a consistency proof that the protocol allows.
