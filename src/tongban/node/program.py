@@ -28,7 +28,7 @@ from tongban.node.adapters.register import Register
 from tongban.node.app import ExchangeApp
 from tongban.node.body import BodyReader
 from tongban.node.config import NodeConfig, RegisterConfig
-from tongban.node.cosigning import Cosigning, Standing
+from tongban.node.cosigning import Cosigning, LogContradicted, Standing
 from tongban.node.door import DoorApp
 from tongban.node.gate import Gate
 from tongban.node.journal import Journal
@@ -317,7 +317,11 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     for resource in config.resources:
         erase_abandoned(node.store.place(resource))
     await node.source.pull()
-    await node.cosigning.confirm()
+    try:
+        await node.cosigning.confirm()
+    except LogContradicted:
+        await node.cosigning.close()
+        raise
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
