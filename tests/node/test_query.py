@@ -18,7 +18,7 @@ from tongban.exchange.client import Answer
 from tongban.exchange.envelope import LONGEST_ANSWER
 from tongban.node import setup
 from tongban.node.adapters import connect
-from tongban.node.adapters.register import RegisterUnavailable, reviewed
+from tongban.node.adapters.register import Bounds, RegisterUnavailable, reviewed
 from tongban.node.config import RegisterConfig
 
 MOVING = {"grant": "moving", "resource": "civil_affairs/moving"}
@@ -136,7 +136,7 @@ def moving(place: Place) -> Path:
 @pytest.mark.parametrize("url", ["registers-of-2014", "", "postgresql://reader:secret@db:port/persons", "mysql://db/p"])
 def test_an_address_that_no_adapter_can_open_is_a_register_that_does_not_answer_and_is_not_repeated(url: str) -> None:
     with pytest.raises(RegisterUnavailable) as raised:
-        connect(RegisterConfig("persons", "url", url))
+        connect(RegisterConfig("persons", "url", url), Bounds(1, 1))
     assert "secret" not in str(raised.value)
 
 
