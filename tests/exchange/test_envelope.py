@@ -12,6 +12,7 @@ from tests.full import count
 from tests.world import CALLING_KEY, NOON, a_call, a_request
 from tongban.exchange.envelope import (
     COMPONENTS,
+    LONGEST_ANSWER,
     LONGEST_TICKET,
     Call,
     Envelope,
@@ -370,3 +371,11 @@ def test_a_digest_has_32_bytes():
 def test_components_are_the_protocol_s():
     page = (Path(__file__).parents[2] / "docs" / "reference" / "protocol.md").read_text()
     assert " ".join(f'"{name}"' for name in COMPONENTS) in page
+
+
+def test_the_longest_answers_are_those_of_the_page():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "protocol.md").read_text()
+    one, batch = (LONGEST_ANSWER[call] // 1024**2 for call in ("query", "match"))
+    assert (
+        f"{one} MiB ({LONGEST_ANSWER['verify']:,} bytes) for `query` and `verify`, and {batch} MiB for `match`" in page
+    )

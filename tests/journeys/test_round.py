@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from datetime import date, timedelta
+from datetime import timedelta
 
 import orjson
 import pyarrow as pa
@@ -29,6 +29,7 @@ from tests.journeys.town import (
 from tests.oracle import draw as oracle_draw
 from tests.oracle.car_lottery import compare
 from tongban.cli import log_read
+from tongban.cli.today import today
 from tongban.kit import canonical
 from tongban.kit.errors import Refused
 from tongban.rounds.folder import OutOfOrder
@@ -199,14 +200,14 @@ def test_every_step_taken_again_changes_nothing(town, desk):
     assert desk.steps.decide(ROUND)["eligible"] == town.said["decided"]["eligible"]
     assert desk.freeze(ROUND)["pool_root"] == town.said["frozen"]["pool_root"]
     assert desk.draw(ROUND)["bundles"] == town.said["drawn"]["bundles"]
-    assert desk.steps.publish(ROUND, REVIEWER, date.today()) == town.said["published"]
+    assert desk.steps.publish(ROUND, REVIEWER, today()) == town.said["published"]
     assert contents(town.round(ROUND)) == round
     assert {node: len(town.entries(node)) for node in town.nodes} == entries
 
 
 def test_a_round_published_again_on_a_later_day_stays_as_it_was_reviewed(town, desk):
     before = contents(town.round(ROUND))
-    later = date.today() + timedelta(days=1)
+    later = today() + timedelta(days=1)
     assert desk.steps.publish(ROUND, REVIEWER, later) == town.said["published"]
     assert contents(town.round(ROUND)) == before
 
@@ -288,10 +289,8 @@ def recheck(town, desk, listed):
     for name, application in (("in_time", owners[0]), ("late", owners[1])):
         who = (application, documents(listed)[application], "no_vehicle", "PS-0012")
         story[name] = who
-        story[f"{name}_opened"] = asyncio.run(
-            desk.steps.open_recheck("recheck", *who, "车辆已于三月过户", date.today())
-        )
-    answer = ("met", "", "已过户，车管所档案已更正", date.today())
+        story[f"{name}_opened"] = asyncio.run(desk.steps.open_recheck("recheck", *who, "车辆已于三月过户", today()))
+    answer = ("met", "", "已过户，车管所档案已更正", today())
     story["in_time_answered"] = asyncio.run(desk.steps.answer_recheck("recheck", *story["in_time"], *answer))
     story["looked"] = desk.steps.look("recheck", *story["in_time"][:2])
     story["refused"] = desk.freeze("recheck")
@@ -305,7 +304,7 @@ def recheck(town, desk, listed):
 def test_a_re_check_names_its_official_and_keeps_the_first_answer(town, recheck):
     opened = recheck["in_time_opened"]
     assert opened["official"] == "PS-0012"
-    assert opened["due"] > date.today().isoformat()
+    assert opened["due"] > today().isoformat()
     place = recheck["folder"].path / "rechecks"
     first, second = (orjson.loads((place / f"{opened['recheck']}.{name}.json").read_bytes()) for name in FILES)
     assert (first["staff"], first["department"], first["first"]["byte"] >> 6) == ("PS-0012", "public-security", 0)
@@ -371,14 +370,14 @@ def test_whoever_a_re_check_confirms_is_asked_about_after_all_and_nobody_else_ag
     first = town.found("confirmed")
     somebody = sorted(code for code in eligible if first[code].reason == "identity_not_confirmed")[0]
     who = (somebody, documents(listed)[somebody], "identity", "PS-0012")
-    asyncio.run(desk.steps.open_recheck("confirmed", *who, "姓名中有生僻字", date.today()))
-    said = desk.steps.answer_recheck("confirmed", *who, "met", "", "核对户口簿原件", date.today())
+    asyncio.run(desk.steps.open_recheck("confirmed", *who, "姓名中有生僻字", today()))
+    said = desk.steps.answer_recheck("confirmed", *who, "met", "", "核对户口簿原件", today())
     answered = asyncio.run(said)
     assert (answered["in_time"], answered["changed"]) == (True, True)
     refused = desk.freeze("confirmed")
     assert isinstance(refused, Refused)
     assert refused.code == "rounds.rechecks_unasked"
-    assert desk.steps.back("confirmed", "复核后身份已确认", date.today())["stage"] == "new"
+    assert desk.steps.back("confirmed", "复核后身份已确认", today())["stage"] == "new"
     said, news = desk.verify("confirmed")
     assert said["stage"] == "verified"
     asked = [one for one in news if one.state != "kept"]
@@ -424,12 +423,12 @@ def test_only_whoever_has_code_and_document_sees_the_reasons(desk, town, listed,
 def test_a_round_is_published_by_a_second_person_and_not_before_the_draw(town, desk, silence, recheck):
     review = orjson.loads((town.round(ROUND) / "published" / "review.json").read_bytes())
     assert (review["prepared_by"], review["reviewed_by"]) == (OPERATOR, REVIEWER)
-    alone = desk.steps.publish("recheck", OPERATOR, date.today())
+    alone = desk.steps.publish("recheck", OPERATOR, today())
     assert isinstance(alone, Refused)
     assert alone.code == "rounds.reviewer_needed"
     with pytest.raises(OutOfOrder):
-        desk.steps.publish("accepted", REVIEWER, date.today())
-    assert desk.steps.publish("recheck", REVIEWER, date.today())["stage"] == "published"
+        desk.steps.publish("accepted", REVIEWER, today())
+    assert desk.steps.publish("recheck", REVIEWER, today())["stage"] == "published"
 
 
 # What is nobody's business

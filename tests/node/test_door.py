@@ -28,9 +28,9 @@ from tests.node.running import (
 )
 from tests.world import APPLICANT, HUSBAND, STRANGER
 from tongban.exchange import bulk, listing, receipt
+from tongban.exchange.envelope import LONGEST_ANSWER
 from tongban.exchange.receipt import Receipt
 from tongban.kit import statement
-from tongban.node import outlet
 from tongban.tlog.pseudonym import pseudonym
 from tongban.tlog.storage import DiskFull
 from tongban.tlog.tree import leaf_hash
@@ -501,7 +501,7 @@ def test_an_answer_without_end_is_cut_off_and_is_no_answer(
     assert (got.status, got.code) == (502, "exchange.answer_too_large")
     assert elsewhere.cut.wait(30)
     # What lies in the buffers of two sockets comes on top.
-    assert sum(sent) < outlet.LARGEST["query"] + 32 * 1024 * 1024
+    assert sum(sent) < LONGEST_ANSWER["query"] + 32 * 1024 * 1024
     assert len(window.records("answer")) == answers
 
 
@@ -509,7 +509,7 @@ def test_an_answer_that_is_announced_too_long_is_not_waited_for(window: Inside, 
     hold = threading.Event()
 
     def pour(write: Callable[[bytes], Any]) -> None:
-        write(OK + b"content-length: %d\r\n\r\n" % (outlet.LARGEST["query"] + 1))
+        write(OK + b"content-length: %d\r\n\r\n" % (LONGEST_ANSWER["query"] + 1))
         hold.wait(60)
 
     elsewhere.pour = pour
@@ -520,7 +520,7 @@ def test_an_answer_that_is_announced_too_long_is_not_waited_for(window: Inside, 
 
 
 def test_an_answer_as_long_as_it_may_be_is_judged(window: Inside, elsewhere: Elsewhere) -> None:
-    most = outlet.LARGEST["query"]
+    most = LONGEST_ANSWER["query"]
     poured(elsewhere, b"content-length: %d\r\n\r\n" % most, b"x" * most, 1)
     assert ask_elsewhere(window).code == "exchange.answer_unsigned"
 
@@ -535,7 +535,7 @@ def test_an_answer_cut_in_the_middle_is_no_answer(window: Inside, elsewhere: Els
 
 
 def test_a_batch_may_have_a_longer_answer_than_a_look_at_one_person() -> None:
-    assert outlet.LARGEST["query"] == outlet.LARGEST["verify"] < bulk.MOST_ROWS < outlet.LARGEST["match"]
+    assert LONGEST_ANSWER["query"] == LONGEST_ANSWER["verify"] < bulk.MOST_ROWS < LONGEST_ANSWER["match"]
 
 
 def test_no_number_of_a_person_is_sent_in_clear_headers(window: Inside, elsewhere: Elsewhere) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.node.asking import Asker, numbers
 from tests.node.place import PROVIDER, Place, grant_id
 from tests.node.running import Inside, inside, leaf_of, opened, verified
+from tongban.kit.clock import stamp
 from tongban.node import program
 from tongban.node.config import Limits
 from tongban.node.journal import Journal, Refusals, Strangers
@@ -122,11 +123,12 @@ def test_strangers_are_counted_by_the_hour_and_named_nowhere(place: Place) -> No
 
 
 def test_counts_begin_anew_after_they_were_told() -> None:
-    counts = Strangers()
+    counts = Strangers(0)
     counts.count("exchange.replay", "a")
     first = counts.told(100)
     assert first is not None
     assert (first["peers"], first["counts"]) == (1, {"exchange.replay": 1})
+    assert (first["from"], first["until"]) == ("1970-01-01T00:00:00Z", "1970-01-01T00:01:40Z")
     assert counts.told(200) is None
     counts.count("exchange.replay", "b")
     again = counts.told(300)
@@ -134,8 +136,32 @@ def test_counts_begin_anew_after_they_were_told() -> None:
     assert again["from"] == "1970-01-01T00:03:20Z"
 
 
+def test_the_first_counts_after_a_start_begin_with_the_start_and_the_next_where_those_ended(place: Place) -> None:
+    with inside(place, "twin-started", PROVIDER) as found:
+        asker, start = Asker(place, now=found.clock.seconds), stamp(found.clock.now)
+        spans = []
+        for _ in range(2):
+            found.clock.forward(HOUR)
+            found.send(asker.query().header("signature", None))
+            found.run(program._hourly(found.node))
+            body = leaf_of([*found.node.log.entries()][-1])["body"]
+            spans += [body["from"], body["until"]]
+        assert spans == [start, stamp(found.clock.now - HOUR), stamp(found.clock.now - HOUR), stamp(found.clock.now)]
+
+
+def test_a_start_under_a_clock_that_was_set_back_begins_where_the_log_ends(place: Place) -> None:
+    with inside(place, "twin-set-back", PROVIDER) as found:
+        assert found.send(Asker(place, now=found.clock.seconds).query()).status == 200
+        end, folder = found.clock.now, found.node.config.folder
+    with opened(folder, end - HOUR) as again:
+        again.send(Asker(place, now=again.clock.seconds).query().header("signature", None))
+        again.run(program._hourly(again.node))
+        body = leaf_of([*again.node.log.entries()][-1])["body"]
+        assert (body["from"], body["until"]) == (stamp(end), stamp(end))
+
+
 def test_a_flood_from_many_addresses_fills_no_memory() -> None:
-    counts = Strangers()
+    counts = Strangers(0)
     for n in range(20_000):
         counts.count("exchange.bad_signature", str(n))
     told = counts.told(0)

@@ -8,13 +8,15 @@ import pytest
 
 from tests.node.place import office
 from tongban.node.adapters import files, sql
-from tongban.node.adapters.register import PointQuery, RegisterBusy
+from tongban.node.adapters.register import Bounds, PointQuery, RegisterBusy
 from tongban.node.config import RegisterConfig
 
 ENDLESS = (
     "SELECT id_number FROM person WHERE id_number = :key AND (WITH RECURSIVE n(i) AS"
     " (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n) > 0"
 )
+#: Of an extract; a look-up has its own.
+BOUNDS = Bounds(1, 1)
 
 
 @pytest.fixture
@@ -27,7 +29,8 @@ def database(tmp_path: Path) -> Path:
 
 
 def point(path: Path, select: str) -> PointQuery:
-    return sql.SqlitePoint(sql.SqliteRegister("people", str(path)), select.replace(":key", "?"), ("id_number",), None)
+    register = sql.SqliteRegister("people", str(path), BOUNDS)
+    return sql.SqlitePoint(register, select.replace(":key", "?"), ("id_number",), None)
 
 
 def test_it_ends_at_its_time_and_lets_writers_in(database):
@@ -63,7 +66,7 @@ def test_it_waits_for_a_writer_no_longer_than_its_time(database):
 
 def test_a_scan_of_a_file_ends_at_its_time_and_the_next_one_is_whole(tmp_path):
     (tmp_path / "person.csv").write_text("id_number\na\n", encoding="utf-8")
-    register = files.connect(RegisterConfig("people", "csv", str(tmp_path / "person.csv")))
+    register = files.connect(RegisterConfig("people", "csv", str(tmp_path / "person.csv")), BOUNDS)
     forever = (
         "SELECT id_number FROM people WHERE id_number = ? AND (SELECT sum(a.range * b.range) FROM"
         " range(1000000) a, range(1000000) b) > 0"

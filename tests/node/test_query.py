@@ -12,11 +12,13 @@ import pytest
 from tests.node.asking import Asker
 from tests.node.place import PASSPORT, PROVIDER, Place, office, write_moving
 from tests.node.running import Inside, NodeProcess, inside, records, spare, until
+from tests.node.test_door import asked as at_the_door
 from tests.world import APPLICANT, HUSBAND
 from tongban.exchange.client import Answer
+from tongban.exchange.envelope import LONGEST_ANSWER
 from tongban.node import setup
 from tongban.node.adapters import connect
-from tongban.node.adapters.register import RegisterUnavailable, reviewed
+from tongban.node.adapters.register import Bounds, RegisterUnavailable, reviewed
 from tongban.node.config import RegisterConfig
 
 MOVING = {"grant": "moving", "resource": "civil_affairs/moving"}
@@ -133,7 +135,7 @@ def moving(place: Place) -> Path:
 @pytest.mark.parametrize("url", ["registers-of-2014", "", "postgresql://reader:secret@db:port/persons", "mysql://db/p"])
 def test_an_address_that_no_adapter_can_open_is_a_register_that_does_not_answer_and_is_not_repeated(url: str) -> None:
     with pytest.raises(RegisterUnavailable) as raised:
-        connect(RegisterConfig("persons", "url", url))
+        connect(RegisterConfig("persons", "url", url), Bounds(1, 1))
     assert "secret" not in str(raised.value)
 
 
@@ -234,6 +236,46 @@ def test_a_register_that_is_being_written_is_waited_for_and_takes_no_other_call_
     finally:
         writer.close()
     until(lambda: provider.send(asker.query(**MOVING)).status == 200, "the register is free again")
+
+
+# Answers that are too long
+
+
+def written_at_length(moving: Path, characters: int, character: str = "x") -> None:
+    """The register anew, with a record so long."""
+    moving.unlink(missing_ok=True)
+    write_moving(moving)
+    with sqlite3.connect(moving) as register:
+        register.execute("UPDATE moving SET status = ?", (character * characters,))
+    register.close()
+
+
+def test_the_longest_answer_that_a_consumer_takes_is_given_and_a_longer_one_is_refused_before_it_counts_as_given(
+    provider: NodeProcess, consumer: NodeProcess, moving: Path
+) -> None:
+    """Through two real nodes, so that both hold to one limit."""
+    most = LONGEST_ANSWER["query"]
+    with away(moving):
+        written_at_length(moving, 1)
+        rest = len(at_the_door(consumer, "moving").body) - 1
+        written_at_length(moving, most - rest)
+        longest = at_the_door(consumer, "moving")
+        assert (longest.status, len(longest.body)) == (200, most)
+        given, taken = len(records(provider.log, "call")), len(records(consumer.log, "answer"))
+        written_at_length(moving, most - rest + 1)
+        refused = at_the_door(consumer, "moving")
+    assert (refused.status, refused.code) == (422, "exchange.too_many_records")
+    assert len(records(provider.log, "call")) == given
+    assert records(provider.log, "refused")[-1]["code"] == "exchange.too_many_records"
+    # A signed no, that the consumer's log holds as any other.
+    assert records(consumer.log, "answer")[taken]["code"] == "exchange.too_many_records"
+
+
+def test_an_answer_is_measured_in_the_bytes_that_leave(provider: NodeProcess, place: Place, moving: Path) -> None:
+    with away(moving):
+        written_at_length(moving, LONGEST_ANSWER["query"] // 3, "汉")
+        got = provider.send(Asker(place).query(**MOVING))
+    assert (got.status, got.code) == (422, "exchange.too_many_records")
 
 
 def test_a_real_register_of_the_demonstration_answers(running: dict[str, NodeProcess], place: Place) -> None:

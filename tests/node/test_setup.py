@@ -23,6 +23,7 @@ from tongban.node.config import NodeConfig
 from tongban.node.facts import RegisterShrunk
 from tongban.node.program import SocketPathTooLong, UnsafeInProduction, door_socket, refuse_unsafe
 from tongban.node.server import listening_at
+from tongban.node.snapshots import MAKING
 from tongban.tlog.verify import verify
 
 MEMBER = "11990100TB000001XB"
@@ -259,6 +260,28 @@ def test_facts_published_before_stay_when_a_refresh_fails(
     assert (store / "current").read_text() == before
     assert [path for path in store.iterdir() if path.name.startswith(".making")] == []
     assert place.config(PROVIDER).resources[MARRIAGE].facts is not None
+
+
+def test_a_refresh_over_an_endless_view_ends_at_its_bound_and_leaves_the_facts_in_force(
+    folder: Path, capsys: pytest.CaptureFixture[str], place: Place
+) -> None:
+    shutil.copy(place.register / "persons.db", folder / "persons.db")
+    with sqlite3.connect(folder / "persons.db") as office:
+        office.execute("ALTER TABLE persons RENAME TO kept")
+        count = "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n)"
+        office.execute(f"CREATE VIEW persons AS SELECT kept.* FROM {count} CROSS JOIN kept")
+    office.close()
+    spoilt(folder, "sqlite:///../../registers/civil-affairs/persons.db", "sqlite:///persons.db")
+    store = folder / "facts" / MARRIAGE.replace("/", ".")
+    before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    for limit, value in (("refresh_rows", 100_000), ("refresh_seconds", 1)):
+        spoilt(folder, "[limits]", f"[limits]\n{limit} = {value}")
+        status, [told] = ran(capsys, "node", "refresh", folder, "--as-of", "2014-06-10", "--resource", MARRIAGE)
+        assert (status, told["code"]) == (3, "node.register_endless")
+        assert limit in json.dumps(told)
+        assert {path: path.read_bytes() for path in store.rglob("*") if path.is_file()} == before
+        assert not [*store.glob(f"{MAKING}*")]
+        spoilt(folder, f"[limits]\n{limit} = {value}", "[limits]")
 
 
 def test_no_cell_of_a_register_is_told_when_facts_cannot_be_made(

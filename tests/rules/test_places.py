@@ -4,10 +4,59 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tongban.kit import config
 from tongban.kit.config import FileInvalid
 from tongban.rules import places
+
+BOM = "\ufeff"
+#: What YAML gives a meaning to, and what its readers have disagreed about.
+PIECES = [
+    ": ",
+    ":",
+    "- ",
+    "\n",
+    "\n  ",
+    " ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ", ",
+    "'",
+    '"',
+    " # ",
+    "#",
+    "? ",
+    "?",
+    "|",
+    ">",
+    "|-\n",
+]
+PIECES += ["\t", ":\t", BOM, "\r\n", "\x85", "\u2028", "---\n", "<<: ", "&a ", "*a", "!!str ", "\\", "%", "\x7f"]
+WORDS = [
+    "a",
+    "b",
+    "title",
+    "1",
+    "1_0",
+    "0x1",
+    "1:30",
+    "2014-06-09",
+    "2014-02-30",
+    "null",
+    "~",
+    "true",
+    "中",
+    "{[a]: 1}",
+]
+TEXTS = st.builds(
+    "{}{}".format,
+    st.sampled_from(["", "a: ", BOM]),
+    st.lists(st.sampled_from(PIECES + WORDS), max_size=12).map("".join),
+)
 
 SHIPPED = sorted((Path(__file__).parents[2] / "solutions").rglob("*.yaml"))
 
@@ -66,6 +115,16 @@ def test_a_mistake_in_any_line_is_told_in_the_same_words(
         ("a: 1\n---\nb: 2\n", 2, None),
         ("a: 2014-02-30\n", 1, None),
         ("a: \x7f\n", 1, None),
+        ("a: 1\nb:\t2\n", 2, "a tab stands here"),
+        ("a: 1\nb: [2,\t3]\n", 2, "a tab stands here"),
+        ("a: 1\nb: '\t'\n", 2, "a tab stands here"),
+        ("a: 1\n\ufeffb: 2\n", 2, "a byte order mark stands here"),
+        ("\ufeff\ufeffa: 1\n", 1, "a byte order mark stands here"),
+        ("# a\n\ufeff", 2, "a byte order mark stands here"),
+        ("a: 1\nb: {[c]: 1}\n", 2, "a key must be a single text or number"),
+        ("a: 1\n? {c: 1}\n: 2\n", 2, "a key must be a single text or number"),
+        ("a: 1\nb: |# c\n  d\n", 2, None),
+        ("a: 1\nb: [c ?]\n", 2, None),
         ("[" * 50_000, 1, None),
     ],
 )
@@ -93,3 +152,24 @@ def test_values_and_lines_do_not_depend_on_the_parser(
         value, found = places.read(path)
         assert value["a"][1] == {"d": date(2014, 6, 9), "e": [1, "x"]}
         assert (found.line("a", 0, "c"), found.line("a", 1, "e", 1)) == (3, 6)
+
+
+def test_a_byte_order_mark_at_the_very_start_is_no_part_of_the_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "rule.yaml"
+    path.write_text(BOM + "a: 1\nb: 2\n", encoding="utf-8")
+    fast, slow = both(monkeypatch, path)
+    assert fast == slow
+    assert places.read(path)[0] == {"a": 1, "b": 2}
+
+
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=TEXTS)
+def test_both_parsers_give_a_text_the_same_value_on_the_same_lines_or_refuse_it_in_the_same_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "rule.yaml"
+    path.write_bytes(text.encode())
+    fast, slow = both(monkeypatch, path)
+    assert fast == slow

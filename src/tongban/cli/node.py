@@ -9,9 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tongban.calendar.day import day_of
 from tongban.cli import console
-from tongban.kit.clock import MachineClock
+from tongban.cli.today import today
 from tongban.kit.errors import TongbanError, Unavailable
 
 
@@ -85,7 +84,7 @@ def _refresh(args: argparse.Namespace) -> int:
     from tongban.node import config as configs
     from tongban.node.findings import NAMELESS, nameless
 
-    config, day = configs.read(args.folder), args.as_of or day_of(MachineClock().seconds())
+    config, day = configs.read(args.folder), args.as_of or today()
     for snapshot in _read_registers(config, day, args.resource, args.accept_fewer):
         said = {"resource": snapshot.resource, "snapshot": snapshot.id, "rows": dict(snapshot.rows)}
         if args.json:

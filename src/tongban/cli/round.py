@@ -9,11 +9,11 @@ import getpass
 import json
 import sys
 import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from tongban.cli import console
+from tongban.cli.today import today
 from tongban.cli.verbs import add_verbs
 from tongban.kit.errors import Refused
 
@@ -124,11 +124,11 @@ class _Verbs:
         who = (a.application, a.document, a.rule, a.official)
         if a.answer:
             answer = (a.answer, a.reason, a.explained)
-            return asyncio.run(self.steps.answer_recheck(a.round, *who, *answer, date.today()))
-        return asyncio.run(self.steps.open_recheck(a.round, *who, a.because, date.today()))
+            return asyncio.run(self.steps.answer_recheck(a.round, *who, *answer, today()))
+        return asyncio.run(self.steps.open_recheck(a.round, *who, a.because, today()))
 
     def back(self) -> Any:
-        return self.steps.back(self.args.round, self.args.because, date.today())
+        return self.steps.back(self.args.round, self.args.because, today())
 
     def look(self) -> Any:
         return self.steps.look(self.args.round, self.args.application, self.args.document)
@@ -140,7 +140,7 @@ class _Verbs:
         return asyncio.run(self.steps.draw(self.args.round))
 
     def publish(self) -> Any:
-        return self.steps.publish(self.args.round, self.args.reviewer, date.today())
+        return self.steps.publish(self.args.round, self.args.reviewer, today())
 
 
 def _no(refused: Refused, as_json: bool) -> int:

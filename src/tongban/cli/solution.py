@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tongban.cli import console
+from tongban.cli.today import today
 from tongban.kit.errors import Invalid
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _show(args: argparse.Namespace) -> int:
     from tongban.rules.render import approval_text
     from tongban.solution import package
 
-    solution = package.load(args.folder, args.at or date.today())
+    solution = package.load(args.folder, args.at or today())
     for number, compiled in enumerate(_compiled(solution, args)):
         text = approval_text(compiled)
         if args.json:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tongban.cli import console
+from tongban.cli.today import today
 from tongban.kit.errors import Refused, Unavailable
 
 WORLDS = {"2014": date(2014, 6, 9), "2026": date(2026, 10, 9)}
@@ -129,7 +130,7 @@ async def _round(city: Any, quiet: bool) -> dict[str, Any]:
     if not _held_up(said):
         said["drawn"] = await steps.draw(id)
     if not _held_up(said):
-        said["published"] = steps.publish(id, "T-0002", date.today())
+        said["published"] = steps.publish(id, "T-0002", today())
     said["tables"] = steps.status(id).get("tables", [])
     said["refused"] = next((name for name, one in said.items() if isinstance(one, Refused)), None)
     return said

@@ -31,6 +31,13 @@ CONTENT_TYPE: Final = {"query": JSON, "verify": JSON, "match": ARROW}  #: of a r
 SKEW: Final = 30  #: seconds a caller's clock may be off, either way
 LONGEST_LIFE: Final = 60  #: seconds between `created` and `expires`
 LONGEST_TICKET: Final = 6000  #: characters
+#: Bytes of an answer's body, by kind of call: records of one person, or 5 million verdicts, with room to spare. No
+#: consumer takes a longer one, so no provider may give it: the look would be logged, and nobody would have looked.
+LONGEST_ANSWER: Final[Mapping[str, int]] = {
+    "query": 4 * 1024 * 1024,
+    "verify": 4 * 1024 * 1024,
+    "match": 64 * 1024 * 1024,
+}
 
 # Base64 has several spellings of the same bytes: the last character of 32 or 64 bytes carries spare bits.
 # Only the spelling that encoding gives is taken, so that no byte of a message can change unnoticed.

@@ -50,11 +50,15 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 class _Doubled(yaml.SafeLoader):
-    """Safe YAML without doubled keys."""
+    """Safe YAML without doubled keys, or keys that are lists or mappings."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(
+                    problem="a key must be a single text or number", problem_mark=key_node.start_mark
+                )
             if key_node.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"key {key_node.value!r} stands twice", problem_mark=key_node.start_mark
@@ -75,6 +79,17 @@ class _StrictLoader(_Doubled):
         return super().compose_node(parent, index)
 
 
+#: What the two parsers read differently, wherever it stands; a file must not say one thing here and another there.
+_AMBIGUITIES = {
+    "\t": "a tab stands here; write blanks, or \\t in double quotes",
+    "\ufeff": "a byte order mark stands here, which is only allowed as the very first character",
+}
+_AMBIGUOUS = re.compile("\t|(?!\\A)\ufeff")
+#: A comment right behind the mark of a block of text, and some a question mark: libyaml lets them pass where Python's
+#: own parser does not, which therefore decides.
+_LENIENT = re.compile(r"[|>][-+0-9]*#|\?")
+
+
 def read_yaml(path: Path) -> Any:
     """The document's value; dates as datetime.date. Raises FileInvalid."""
     return read_yaml_node(path)[0]
@@ -83,6 +98,9 @@ def read_yaml(path: Path) -> Any:
 def read_yaml_node(path: Path) -> tuple[Any, Any]:
     """The document's value, and the node that says where each part of it stands. Raises FileInvalid."""
     text = read_text(path)
+    if ambiguous := _AMBIGUOUS.search(text):
+        line, what = text.count("\n", 0, ambiguous.start()) + 1, _AMBIGUITIES[ambiguous[0]]
+        raise FileInvalid(path=path, line=line, what=what)
     try:
         return _read_fast(text) or _read_slow(text)
     except yaml.MarkedYAMLError as error:
@@ -93,7 +111,9 @@ def read_yaml_node(path: Path) -> tuple[Any, Any]:
 
 
 def _read_slow(text: str) -> tuple[Any, Any]:
-    return yaml.load(text, Loader=_StrictLoader), yaml.compose(text, Loader=yaml.SafeLoader)  # noqa: S506  narrowed
+    loader = _StrictLoader(text)
+    node = loader.get_single_node()
+    return loader.construct_document(node) if node is not None else None, node
 
 
 #: libyaml's parser where PyYAML was built with it: it takes a tenth of the time.
@@ -108,14 +128,15 @@ def _read_fast(text: str) -> tuple[Any, Any] | None:
         return None
     try:
         node = yaml.compose(text, Loader=_PARSER)
-        return _Doubled("").construct_document(node) if node is not None else None, node
+        # What is no mapping is hardly ever meant, and an empty document ends on another line here than there.
+        return (_Doubled("").construct_document(node), node) if isinstance(node, yaml.MappingNode) else None
     except (yaml.YAMLError, ValueError):
         return None
 
 
 def _is_plain(text: str) -> bool:
     """Whether libyaml reads it, and finds no anchor, alias or tag, nor anything too deep."""
-    if yaml.reader.Reader.NON_PRINTABLE.search(text):
+    if yaml.reader.Reader.NON_PRINTABLE.search(text) or _LENIENT.search(text):
         return False
     depth = 0
     try:

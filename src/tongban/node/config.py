@@ -109,6 +109,8 @@ class Limits:
     connections_per_address: int = 1000
     body_seconds: int = 30
     read_seconds: int = 10
+    refresh_rows: int = 100_000_000
+    refresh_seconds: int = 900
     calls_per_second: int = 20_000
     burst: int = 40_000
     memory_mb: int = 1024

@@ -72,7 +72,8 @@ def build(
     """Read the registers and publish a snapshot below `into`; the newest becomes current.
 
     fewer: the owner has looked and says that the register really holds so few.
-    Raises RegisterUnavailable, RegisterChanged, FactsInvalid, RegisterShrunk; nothing is published then.
+    Raises RegisterUnavailable, RegisterChanged, RegisterEndless, FactsInvalid, RegisterShrunk; nothing is published
+    then.
     """
     with making(into):
         workshop = Path(tempfile.mkdtemp(prefix=MAKING, dir=into))

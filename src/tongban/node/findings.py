@@ -94,7 +94,7 @@ def _counted(
         return None
     table, column = ('"' + name.replace('"', '""') + '"' for name in found)
     try:
-        # A view may take for ever, and nobody could break it off.
+        # A view may take for ever, and a check is not to wait until a refresh would be broken off.
         kept = "SELECT name FROM sqlite_master WHERE type = 'table'"
         if place.kind == "url" and found[0] not in register.extract(kept)["name"].to_pylist():
             return None

@@ -76,8 +76,8 @@ class _Running:
 class Strangers:
     """Counts of refusals that are nobody's: told hourly, as one entry."""
 
-    def __init__(self) -> None:
-        self.since: str | None = None
+    def __init__(self, now: float) -> None:
+        self._since = stamp(now)
         self._counts: dict[str, int] = {}
         self._peers: set[str] = set()
 
@@ -89,7 +89,7 @@ class Strangers:
 
     def told(self, now: float) -> dict[str, Any] | None:
         """Body of the aggregate entry since the last one; None if there was nothing."""
-        since, self.since = self.since or stamp(now), stamp(now)
+        since, self._since = self._since, stamp(now)
         if not self._counts:
             return None
         body = {"from": since, "until": stamp(now), "peers": len(self._peers), "counts": self._counts}
@@ -123,7 +123,6 @@ class Journal:
         self._log = log
         self.quotas = Quotas()
         self.dates = Dates(limits.dates_a_person, limits.dates_of_batches, limits.date_days)
-        self.strangers = Strangers()
         self.refusals = Refusals(limits.refused_an_hour)
         self.latest = 0.0  #: time of the newest entry: the node's time never goes behind it
         #: Evaluation date of each round that the own department has opened. A second one is refused:
@@ -139,6 +138,8 @@ class Journal:
         for stored in log.entries():
             if stored.record is not None:
                 self._recall(stored, now, seen)
+        # The node's time begins where its log ends, should the machine's lie behind that.
+        self.strangers = Strangers(max(now, self.latest))
         # Whatever had an effect is in the log, so this memory is whole for as long as messages are looked for in it.
         self.nonces = Nonces(now, now - 2 * WINDOW, seen)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tongban.exchange import client
 from tongban.exchange.client import Answer, Prepared
 from tongban.exchange.directory import Directory
-from tongban.exchange.envelope import Call
+from tongban.exchange.envelope import LONGEST_ANSWER, Call
 from tongban.exchange.grant import Grant
 from tongban.exchange.receipt import Receipt
 from tongban.kit.clock import Clock, stamp
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for an answer, by kind of call. A batch of millions takes its time.
 PATIENCE: Mapping[str, int] = {"query": 20, "verify": 20, "match": 600}
-#: Largest answer taken, bytes, by kind of call: records of one person, or 5 million verdicts, with room to spare.
-LARGEST: Mapping[str, int] = {"query": 4 * 1024 * 1024, "verify": 4 * 1024 * 1024, "match": 64 * 1024 * 1024}
 
 _TOO_LARGE = Refused("exchange.answer_too_large", "the provider's node sent more than an answer of this kind can have")
 
@@ -159,7 +157,7 @@ class Outlet:
                 ssl=pin,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
             ) as got:
-                most = LARGEST[prepared.call.call]
+                most = LONGEST_ANSWER[prepared.call.call]
                 # What is announced too long is not begun; a length may also be left out, or be a lie.
                 if (got.content_length or 0) > most:
                     return _TOO_LARGE

@@ -24,7 +24,7 @@ from tongban.kit.clock import Clock, MachineClock
 from tongban.kit.errors import Invalid, TongbanError
 from tongban.kit.keys import PublicKey, SigningKey, read_key
 from tongban.node.adapters import connect
-from tongban.node.adapters.register import Register
+from tongban.node.adapters.register import Bounds, Register
 from tongban.node.app import ExchangeApp
 from tongban.node.body import BodyReader
 from tongban.node.config import NodeConfig, RegisterConfig
@@ -72,13 +72,13 @@ class FlooredClock:
 class LazyRegister:
     """A register that is opened when it is first read, and tried again when it was down."""
 
-    def __init__(self, config: RegisterConfig) -> None:
-        self._config = config
+    def __init__(self, config: RegisterConfig, bounds: Bounds) -> None:
+        self._config, self._bounds = config, bounds
         self._open: Register | None = None
 
     def _opened(self) -> Register:
         if self._open is None:
-            self._open = connect(self._config)
+            self._open = connect(self._config, self._bounds)
         return self._open
 
     def point(self, select: str) -> Any:
@@ -102,7 +102,8 @@ def online_key(config: NodeConfig, pass_phrase: str | None) -> SigningKey:
 
 
 def open_registers(config: NodeConfig) -> dict[str, Register]:
-    return {name: LazyRegister(one) for name, one in config.registers.items()}
+    bounds = Bounds(config.limits.refresh_rows, config.limits.refresh_seconds)
+    return {name: LazyRegister(one, bounds) for name, one in config.registers.items()}
 
 
 @dataclass

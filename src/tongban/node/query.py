@@ -14,6 +14,7 @@ from tongban.catalogue.grading import apply_mask
 from tongban.exchange import ask
 from tongban.exchange import grant as grants
 from tongban.exchange import ticket as tickets
+from tongban.exchange.envelope import LONGEST_ANSWER
 from tongban.exchange.grant import Grant
 from tongban.exchange.listing import Resource
 from tongban.exchange.ticket import Ticket
@@ -42,7 +43,7 @@ _SLOW = Refused("exchange.register_slow", "the department's register did not ans
 _UNCLEAR = Refused(
     "exchange.register_unclear", "the register may keep this number under another spelling; nothing is known"
 )
-_TOO_MANY = Refused("exchange.too_many_records", "more records carry this key than an answer may hold")
+_TOO_MANY = Refused("exchange.too_many_records", "more records, or longer ones, carry this key than an answer may hold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +127,11 @@ class QueryDesk:
         said = {"records": records, "masked": plan.masked, "directory": admitted.directory.version}
         about = {"subjects": [person], "fields": list(fields), "rows": len(records)}
         try:
-            return Answered(orjson.dumps(said), "records", 1, about)
+            body = orjson.dumps(said)
         except TypeError:
             # A value that is no text and no number: the register was not always so.
             return _CHANGED
+        return _TOO_MANY if len(body) > LONGEST_ANSWER["query"] else Answered(body, "records", 1, about)
 
     # --- reading --------------------------------------------------------------------------------------
 

@@ -224,7 +224,8 @@ def refresh(
     """Read the registers and publish new facts, resource by resource; calls go on meanwhile.
 
     fewer: publish even what lost most of its rows, or is empty.
-    Raises RegisterUnavailable, RegisterChanged, RegisterShrunk, FactsInvalid, NoTable; facts published before stay.
+    Raises RegisterUnavailable, RegisterChanged, RegisterEndless, RegisterShrunk, FactsInvalid, NoTable; facts published
+    before stay.
     """
     from tongban.node import facts
 

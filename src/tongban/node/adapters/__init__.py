@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from importlib import import_module
 
-from tongban.node.adapters.register import Register
+from tongban.node.adapters.register import Bounds, Register
 from tongban.node.config import RegisterConfig
 
-#: kind in node.toml → module of this package with `connect(config) -> Register`
+#: kind in node.toml → module of this package with `connect(config, bounds) -> Register`
 ADAPTERS = {"url": "sql", "parquet": "files", "csv": "files"}
 
 
-def connect(config: RegisterConfig) -> Register:
+def connect(config: RegisterConfig, bounds: Bounds) -> Register:
     """Open a register read-only. Raises RegisterUnavailable."""
-    opened: Callable[[RegisterConfig], Register] = import_module(f"{__name__}.{ADAPTERS[config.kind]}").connect
-    return opened(config)
+    opened: Callable[[RegisterConfig, Bounds], Register] = import_module(f"{__name__}.{ADAPTERS[config.kind]}").connect
+    return opened(config, bounds)

@@ -4,9 +4,10 @@ Point look-ups scan the file: tens of milliseconds. They run in a thread; a depa
 gives its node a database.
 """
 
+import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,29 @@ from tongban.kit.errors import Unavailable
 from tongban.node.adapters.register import (
     LOSSY,
     MOST_ROWS,
+    ROWS_AT_ONCE,
+    Bounds,
     PointQuery,
     RegisterChanged,
+    RegisterEndless,
     RegisterUnavailable,
     SelectRefused,
+    gathered,
     key_place,
     reviewed,
 )
 from tongban.node.config import RegisterConfig
 
 
-def connect(config: RegisterConfig) -> "FileRegister":
-    return FileRegister(config.name, config.kind, Path(config.location))
+def connect(config: RegisterConfig, bounds: Bounds) -> "FileRegister":
+    return FileRegister(config.name, config.kind, Path(config.location), bounds)
 
 
 class FileRegister:
     """One file, visible to SELECTs as a table with the register's name and only text columns."""
 
-    def __init__(self, name: str, kind: str, path: Path) -> None:
-        self.name = name
+    def __init__(self, name: str, kind: str, path: Path, bounds: Bounds) -> None:
+        self.name, self._bounds = name, bounds
         self._lock = threading.Lock()
         if not path.is_file():
             raise RegisterUnavailable(register=name, what="the file is not there")
@@ -67,11 +72,29 @@ class FileRegister:
     def extract(self, select: str) -> Any:
         reviewed(select, self.name, "duckdb")
         with self._lock:
+            until = time.monotonic() + self._bounds.seconds
             try:
-                # Whatever the SELECT makes of the register's texts: numbers and dates are understood in one place.
-                return self._connection.sql(select).project("CAST(COLUMNS(*) AS VARCHAR)").to_arrow_table()
-            except duckdb.Error as error:
+                with self.ending(self._bounds.seconds):
+                    # Whatever the SELECT makes of the register's texts: numbers and dates are understood in one place.
+                    texts = self._connection.sql(select).project("CAST(COLUMNS(*) AS VARCHAR)")
+                    with texts.to_arrow_reader(ROWS_AT_ONCE) as reader:
+                        return gathered(self.name, reader, reader.schema, self._bounds)
+            except (duckdb.Error, OSError) as error:  # Arrow's reader makes an OSError of what DuckDB says meanwhile
+                if time.monotonic() >= until:
+                    raise RegisterEndless.after(self.name, self._bounds, rows=False) from None
                 raise _translated(self.name, error) from None
+
+    @contextlib.contextmanager
+    def ending(self, seconds: float) -> Iterator[None]:
+        """What runs in the block is broken off once the time is over."""
+        end = threading.Timer(seconds, self._connection.interrupt)
+        end.start()
+        try:
+            yield
+        finally:
+            end.cancel()
+            # Not a moment later: it would break off the next one.
+            end.join()
 
     def rows(self, select: str, values: list[str]) -> Sequence[Sequence[Any]]:
         # One connection, one statement at a time: an unfinished result makes the next one fail.
@@ -89,9 +112,6 @@ class FileRegister:
         except RegisterChanged:
             return ""
         return str(found[0][0]) if found else ""
-
-    def interrupt(self) -> None:
-        self._connection.interrupt()
 
     def close(self) -> None:
         self._connection.close()
@@ -121,21 +141,16 @@ class FilePoint:
     def slowly(self, key: str, until: float) -> Sequence[Sequence[Any]]:
         if (left := until - time.monotonic()) <= 0:
             raise TimeoutError
-        end = threading.Timer(left, self._register.interrupt)
-        end.start()
         try:
-            return self.read(key)
+            with self._register.ending(left):
+                return self.read(key)
         except RegisterUnavailable:
             if time.monotonic() >= until:
                 raise TimeoutError from None
             raise
-        finally:
-            end.cancel()
-            # Not a moment later: it would break off the next one.
-            end.join()
 
 
-def _translated(register: str, error: duckdb.Error) -> Unavailable:
+def _translated(register: str, error: duckdb.Error | OSError) -> Unavailable:
     if isinstance(error, duckdb.BinderException | duckdb.CatalogException):
         return RegisterChanged(register=register, what="a table or column is not there")
     return RegisterUnavailable(register=register, what=type(error).__name__)

@@ -1,6 +1,7 @@
 """What every register adapter can do, and which SELECTs it will run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tongban.kit.errors import Invalid, Unavailable
@@ -10,6 +11,16 @@ if TYPE_CHECKING:
 
 #: Rows a point query may return; a key that has more is a wrong key or a wrong SELECT.
 MOST_ROWS = 200
+#: Rows of an extract that are taken at once: as Python objects, all of a large register would not fit.
+ROWS_AT_ONCE = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where an extract is broken off: a view can be endless, by design or by mistake."""
+
+    rows: int
+    seconds: int
 
 
 class RegisterUnavailable(Unavailable):
@@ -30,6 +41,19 @@ class RegisterChanged(Unavailable):
     code = "node.register_changed"
     message = "Register {register} no longer fits its reviewed SELECT: {what}."
     remedy = "Review the SELECT in node.toml against the store; callers get unknown until then."
+
+
+class RegisterEndless(Unavailable):
+    """An extract that went on beyond its bound. Part of a register is no register: nothing of it is used."""
+
+    code = "node.register_endless"
+    message = "Register {register} had not come to its end after {bound}, and was read no further."
+    remedy = "Look at its view and SELECT; if it holds so much, raise {limit} in node.toml. The old facts stay in use."
+
+    @classmethod
+    def after(cls, register: str, bounds: Bounds, *, rows: bool) -> "RegisterEndless":
+        bound = f"{bounds.rows:,} rows" if rows else f"{bounds.seconds:,} seconds"
+        return cls(register=register, bound=bound, limit="refresh_rows" if rows else "refresh_seconds")
 
 
 class SelectRefused(Invalid):
@@ -75,10 +99,23 @@ class Register(Protocol):
         ...
 
     def extract(self, select: str) -> "pa.Table":
-        """All rows, every column as text. Raises as `point`."""
+        """All rows, every column as text. Raises as `point`, and RegisterEndless."""
         ...
 
     def close(self) -> None: ...
+
+
+def gathered(register: str, batches: "Iterable[pa.RecordBatch]", schema: "pa.Schema", bounds: Bounds) -> "pa.Table":
+    """The rows of an extract as one table. Raises RegisterEndless as soon as they are too many."""
+    import pyarrow as pa
+
+    held, rows = [], 0
+    for batch in batches:
+        rows += batch.num_rows
+        if rows > bounds.rows:
+            raise RegisterEndless.after(register, bounds, rows=True)
+        held.append(batch)
+    return pa.Table.from_batches(held, schema)
 
 
 def reviewed(select: str, register: str, dialect: str) -> tuple[str, ...]:

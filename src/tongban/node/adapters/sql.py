@@ -7,7 +7,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy
@@ -16,11 +16,15 @@ from tongban.kit.errors import Unavailable
 from tongban.node.adapters.register import (
     LOSSY,
     MOST_ROWS,
+    ROWS_AT_ONCE,
+    Bounds,
     PointQuery,
     RegisterBusy,
     RegisterChanged,
+    RegisterEndless,
     RegisterUnavailable,
     SelectRefused,
+    gathered,
     key_place,
     reviewed,
 )
@@ -28,14 +32,14 @@ from tongban.node.config import RegisterConfig
 
 #: Steps of SQLite's machine that a look-up may take on the event loop: some milliseconds. One by an index takes 30.
 QUICK_STEPS = 100_000
-#: Steps after which a slow look-up asks whether anybody still waits for it.
+#: Steps after which a slow look-up asks whether anybody still waits for it, and an extract whether its time is over.
 SLOW_STEPS = 10_000
 #: Seconds that a slow look-up waits for a writer.
 PATIENCE = 5
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT})
 
 
-def connect(config: RegisterConfig) -> "SqliteRegister":
+def connect(config: RegisterConfig, bounds: Bounds) -> "SqliteRegister":
     try:
         url = sqlalchemy.make_url(config.location)
     except (sqlalchemy.exc.ArgumentError, ValueError):
@@ -43,14 +47,14 @@ def connect(config: RegisterConfig) -> "SqliteRegister":
         raise RegisterUnavailable(register=config.name, what="its url cannot be read") from None
     if url.get_backend_name() != "sqlite" or not url.database:
         raise RegisterUnavailable(register=config.name, what=f"no adapter for {url.get_backend_name()} yet")
-    return SqliteRegister(config.name, url.database)
+    return SqliteRegister(config.name, url.database, bounds)
 
 
 class SqliteRegister:
     """A SQLite file, opened `mode=ro` with `query_only`, and opened anew when it is another file than it was."""
 
-    def __init__(self, name: str, path: str) -> None:
-        self.name, self._path = name, path
+    def __init__(self, name: str, path: str, bounds: Bounds) -> None:
+        self.name, self._path, self._bounds = name, path, bounds
         self.state: tuple[int, ...] = ()
         self._overdrawn = 0
         self._quick: sqlite3.Connection | None = None
@@ -109,15 +113,16 @@ class SqliteRegister:
     def extract(self, select: str) -> Any:
         import pyarrow as pa
 
-        columns = reviewed(select, self.name, "sqlite")
+        schema = pa.schema([(name, pa.string()) for name in reviewed(select, self.name, "sqlite")])
+        until = time.monotonic() + self._bounds.seconds
         try:
             with contextlib.closing(self.opened(PATIENCE)) as connection:
-                rows = connection.execute(select).fetchall()
+                connection.set_progress_handler(lambda: time.monotonic() >= until, SLOW_STEPS)
+                return gathered(self.name, _batches(connection.execute(select), schema), schema, self._bounds)
         except sqlite3.Error as error:
+            if time.monotonic() >= until:
+                raise RegisterEndless.after(self.name, self._bounds, rows=False) from None
             raise _translated(self.name, error) from None
-        by_column: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [[] for _ in columns]
-        arrays = [pa.array([_text(value) for value in column], pa.string()) for column in by_column]
-        return pa.table(dict(zip(columns, arrays, strict=True)))
 
     def close(self) -> None:
         if self._quick is not None:
@@ -181,6 +186,14 @@ class SqlitePoint:
             raise RegisterChanged(register=self._register.name, what=LOSSY.format(column=self._place[1]))
         more = connection.execute(self._select, (int(key),)).fetchmany(MOST_ROWS)
         return rows if more == rows else (rows + more)[:MOST_ROWS]
+
+
+def _batches(cursor: sqlite3.Cursor, schema: Any) -> Iterator[Any]:
+    import pyarrow as pa
+
+    while rows := cursor.fetchmany(ROWS_AT_ONCE):
+        columns = [pa.array([_text(value) for value in column], pa.string()) for column in zip(*rows, strict=True)]
+        yield pa.record_batch(columns, schema=schema)
 
 
 def _left(until: float) -> float:
