@@ -83,7 +83,8 @@ def decide(
 
 def _settled(applications: Applications) -> Bytes:
     place = pc.fill_null(pc.index_in(applications.column("settled"), pa.array(SETTLED)), -1)
-    return (place.to_numpy(zero_copy_only=False) + 1).astype(np.uint8)
+    found: Bytes = (place.to_numpy(zero_copy_only=False) + 1).astype(np.uint8)
+    return found
 
 
 def _check(decision: Decision, kind: str, place: Mapping[str, int]) -> None:
