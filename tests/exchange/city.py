@@ -121,6 +121,29 @@ def a_rule(by: Sequence[SigningKey] = (APPROVAL_KEY,), **change: Any) -> Stateme
     return sign(body | change, *by)
 
 
+def a_witness(name: str, member: str | None, port: int, **change: Any) -> dict[str, Any]:
+    """One of those whom the entry `witnessing` names; on this machine, inside the administration."""
+    body = {
+        "name": name, "member": member, "address": f"http://127.0.0.1:{port}", "certificate": None,
+        "public": public64(a_key(name, "witness")), "outside": False,
+    }  # fmt: skip
+    return body | change
+
+
+def the_witnesses() -> list[dict[str, Any]]:
+    """A department's, another's, and one that belongs to nobody in the city."""
+    return [
+        a_witness("civil-affairs", CIVIL_AFFAIRS, 8001),
+        a_witness("transport", TRANSPORT, 8002),
+        a_witness("university.example/1", None, 8003, outside=True),
+    ]
+
+
+def a_witnessing(by: Sequence[SigningKey] = (), **change: Any) -> Statement:
+    body = {"kind": "witnessing", "version": 2, "k": 2, "witnesses": the_witnesses()}
+    return sign(body | change, *(by or ROOT_KEYS[:2]))
+
+
 def the_entries() -> list[Statement]:
     keys = (APPROVAL_KEY, ANSWERING_KEY, CALLING_KEY, TICKET_KEY, TAX_KEY)
     return [
