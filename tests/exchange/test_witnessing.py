@@ -8,6 +8,9 @@ from tests.exchange.city import (
     LOG_KEY,
     MEMBER_ROOTS,
     ORIGIN,
+    OTHER_WITNESS,
+    OUTSIDE_WITNESS,
+    OWN_WITNESS,
     PIN,
     ROOT_KEYS,
     TIMESTAMP_KEY,
@@ -37,6 +40,7 @@ from tests.world import (
     TAX,
     TAX_KEY,
     TRANSPORT,
+    a_key,
 )
 from tongban.exchange.directory import adopt
 from tongban.exchange.listing import EntryInvalid, Witnessing, compose
@@ -45,6 +49,7 @@ from tongban.tlog.cosignature import Cosigned
 
 PROVIDER_LOG = f"{CIVIL_AFFAIRS}/{PROVIDER_NODE}"
 CONSUMER_LOG = f"{TRANSPORT}/{CONSUMER_NODE}"
+OWN, OTHER, OUTSIDE = OWN_WITNESS.id, OTHER_WITNESS.id, OUTSIDE_WITNESS.id
 
 
 def witnessed(**change):
@@ -63,7 +68,7 @@ def names(witnesses):
 def test_a_directory_names_the_witnesses_in_the_entry_s_own_order():
     found = witnessed()
     assert (found.version, found.k) == (2, 2)
-    assert names(found.witnesses) == ["civil-affairs", "transport", "university.example/1"]
+    assert names(found.witnesses) == [OWN, OTHER, OUTSIDE]
     assert [one.outside for one in found.witnesses] == [False, False, True]
     listed = the_witnesses()[1]
     other = found.witnesses[1]
@@ -77,9 +82,9 @@ def test_a_directory_without_the_entry_asks_for_no_witness():
 
 def test_nobody_witnesses_the_log_of_their_own_member():
     found = witnessed()
-    assert names(found.of(PROVIDER_LOG)) == ["transport", "university.example/1"]
-    assert names(found.of(CONSUMER_LOG)) == ["civil-affairs", "university.example/1"]
-    assert names(found.of(ORIGIN)) == ["civil-affairs", "transport", "university.example/1"]
+    assert names(found.of(PROVIDER_LOG)) == [OTHER, OUTSIDE]
+    assert names(found.of(CONSUMER_LOG)) == [OWN, OUTSIDE]
+    assert names(found.of(ORIGIN)) == [OWN, OTHER, OUTSIDE]
 
 
 def test_a_witness_is_left_out_by_the_whole_code_of_its_member_and_not_by_how_it_begins():
@@ -98,11 +103,11 @@ def test_the_own_member_s_witness_does_not_count_towards_the_quorum():
 
 def test_who_is_outside_is_told_and_the_own_member_s_is_not():
     quorum = witnessed().quorum(PROVIDER_LOG)
-    inside, outside = Cosigned("transport", NOON), Cosigned("university.example/1", NOON)
+    inside, outside = Cosigned(OTHER, NOON), Cosigned(OUTSIDE, NOON)
     assert quorum.outside_seen([inside, outside])
     assert not quorum.outside_seen([inside])
-    own = [a_witness("civil-affairs", CIVIL_AFFAIRS, 8001, outside=True), the_witnesses()[1]]
-    assert not witnessed(witnesses=own).quorum(PROVIDER_LOG).outside_seen([Cosigned("civil-affairs", NOON)])
+    own = [a_witness(OWN_WITNESS, CIVIL_AFFAIRS, 8001, outside=True), the_witnesses()[1]]
+    assert not witnessed(witnesses=own).quorum(PROVIDER_LOG).outside_seen([Cosigned(OWN, NOON)])
 
 
 def test_no_witness_at_all_may_be_asked_for_while_some_are_named():
@@ -199,7 +204,7 @@ def changed(at, **change):
     "change",
     [
         {"witnesses": []},
-        {"witnesses": [a_witness(f"w{n}", None, 9000 + n) for n in range(33)]},
+        {"witnesses": [a_witness(a_key(f"w{n}", "witness"), None, 9000 + n) for n in range(33)]},
         {"witnesses": {}},
         {"witnesses": [None]},
         {"k": 4},
@@ -209,7 +214,7 @@ def changed(at, **change):
         {"version": 0},
         {"version": None},
         {"more": 1},
-        changed(0, name="transport"),
+        changed(0, name=OTHER),
         changed(0, public=the_witnesses()[1]["public"]),
         changed(0, name=""),
         changed(0, name="two words"),

@@ -21,6 +21,7 @@ from tests.node.place import CONSUMER, POLICE, PROVIDER, Place, lay_out
 from tests.node.running import NodeProcess, inside, opened, until
 from tests.node.running import entries as entries_of
 from tests.world import APPLICANT
+from tongban.cli.main import main
 from tongban.exchange.listing import compose
 from tongban.kit import statement
 from tongban.kit.keys import SigningKey
@@ -112,6 +113,35 @@ def test_anybody_reads_the_leaves_and_nobody_the_records(city: Place, nodes: dic
     assert APPLICANT.encode() not in got
     status, got = fetched(provider, "/" + Tile(0, 0, size).path)
     assert (status, len(got)) == (200, 32 * size)
+
+
+def audited(capsys: pytest.CaptureFixture[str], city: Place, node: NodeProcess, file: Path) -> tuple[int, Any]:
+    """What a stranger with the city's directory finds at a node's address."""
+    url = f"http://127.0.0.1:{node.port}"
+    capsys.readouterr()
+    status = main(["log", "verify", url, "--directory", str(city.published), "--remember", str(file), "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def test_anybody_audits_a_running_node_from_outside(
+    city: Place, nodes: dict[str, NodeProcess], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    provider = nodes[PROVIDER]
+    asked(city, provider, 2)
+    note = cosigned(city, provider, size := provider.size())
+    status, found = audited(capsys, city, provider, tmp_path / "seen")
+    assert (status, found["holds"], found["problems"]) == (0, True, [])
+    assert (found["entries"], sum(found["kinds"].values())) == (size, size)
+    assert "opaque" not in found["kinds"]
+    assert (len(found["witnesses"]), found["wanted"], found["outside"]) == (2, 2, False)
+    assert parse((tmp_path / "seen").read_bytes())[0] == parse(note)[0]
+    asked(city, provider)
+    cosigned(city, provider, size + 1)
+    status, found = audited(capsys, city, provider, tmp_path / "seen")
+    assert (status, found["entries"]) == (0, size + 1)
+    assert audited(capsys, city, nodes[CONSUMER], tmp_path / "seen")[1]["problems"] == [
+        {"code": "tlog.checkpoint_invalid", "place": "the checkpoint remembered"}
+    ]
 
 
 @pytest.mark.parametrize(
