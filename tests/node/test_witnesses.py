@@ -176,6 +176,26 @@ def test_strangers_get_no_cosignature(city: Place, nodes: dict[str, NodeProcess]
     assert fetched(police, "/add-checkpoint", "POST", b"old 0\n\n" + foreign)[0] == 404
 
 
+def test_a_witness_that_lost_its_memory_of_a_log_cosigns_nothing_of_it_and_says_so_in_one_line(
+    city: Place, nodes: dict[str, NodeProcess]
+) -> None:
+    police = nodes[POLICE]
+    note = cosigned(city, nodes[CONSUMER], 0)
+    digest = sha256(origin_of(read_config(nodes[CONSUMER].folder)).encode()).hexdigest()
+    memory = police.folder / "witness" / f"{digest}.note"
+    kept = until(lambda: memory.exists() and memory.read_bytes(), "it was shown the log")
+    try:
+        memory.write_bytes(kept[:-9])
+        said = len(police.said())
+        assert fetched(police, f"/witnessed/{digest}")[0] == 503
+        assert fetched(police, "/add-checkpoint", "POST", b"old 0\n\n" + note)[0] == 503
+        assert police.said()[said:].count("tlog.witness_damaged") >= 2
+        assert "Traceback" not in police.said()[said:]
+    finally:
+        memory.write_bytes(kept)
+    assert fetched(police, f"/witnessed/{digest}")[0] == 200
+
+
 def test_a_witness_that_was_away_catches_up(city: Place, nodes: dict[str, NodeProcess]) -> None:
     provider, police = nodes[PROVIDER], nodes[POLICE]
     assert police.stop() == 0
