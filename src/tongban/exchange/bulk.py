@@ -113,7 +113,9 @@ def write_keys(table: "pa.Table") -> bytes:
     refused = _keys_schema(pa.schema(listed), None, None) or _form_refusal(table["k"]) or _order_refusal(table["k"])
     if refused:
         raise ValueError(refused.reason)
-    return _written(pa.schema(listed), table.columns)
+    # Keys in order are packed as small at the quickest level; texts are not, and they are most of the bytes.
+    level = 1 if all(one.type == pa.int64() for one in listed) else _TEXTS_LEVEL
+    return _written(pa.schema(listed), table.columns, level)
 
 
 def read_keys(
@@ -196,7 +198,7 @@ def write_answer(verdicts: Any, about: About) -> bytes:
     if len(column) != about.rows or column.null_count or column.type != pa.uint8():
         raise ValueError("an answer needs one verdict a key")
     metadata = {name: str(value) for name, value in asdict(about).items()}
-    return _written(pa.schema([pa.field("v", pa.uint8(), nullable=False)], metadata), [column])
+    return _written(pa.schema([pa.field("v", pa.uint8(), nullable=False)], metadata), [column], _ANSWER_LEVEL)
 
 
 def read_answer(raw: Any, rows: int) -> Answer | Refused:
@@ -247,15 +249,19 @@ assert [*_ABOUT] == [one.name for one in fields(About)]
 
 _END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _SCHEMA, _RECORDS, _ZSTD = 1, 3, 1
+#: Levels of zstd: for three million names 5 saves a quarter of level 1's bytes in 0.3 s, for as many verdicts 9 saves a
+#: tenth for 0.1 s.
+_TEXTS_LEVEL, _ANSWER_LEVEL = 5, 9
 _LARGEST_METADATA: Final = 1024 * 1024
 
 
-def _written(schema: "pa.Schema", columns: list[Any]) -> bytes:
+def _written(schema: "pa.Schema", columns: list[Any], level: int) -> bytes:
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
     table = pa.Table.from_arrays(columns, schema=schema)
-    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+    options = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", compression_level=level))
+    with pa.ipc.new_stream(sink, schema, options=options) as writer:
         writer.write_table(table, max_chunksize=BATCH_ROWS)
     return bytes(sink.getvalue())
 

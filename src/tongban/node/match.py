@@ -130,6 +130,7 @@ class MatchDesk:
             doubts=facts.doubts["k"],
             memory_mb=self._memory_mb,
             threads=self._threads,
+            let_go=facts.let_go,
         )
 
 

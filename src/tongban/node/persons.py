@@ -6,12 +6,13 @@ Which snapshot a round saw first is remembered here too, and found again in the 
 import asyncio
 import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
-from tongban.identity.columns import citizen_texts
+from tongban.identity.columns import SLICE, citizen_texts
 from tongban.identity.identifiers import IdentifierInvalid
 from tongban.kit.errors import TongbanError
 from tongban.node.spool import Spool, SpoolDamaged
@@ -75,7 +76,7 @@ class Persons:
         table = pa.table({"k": keys, "v": pa.array(verdicts)}).replace_schema_metadata(about)
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
-        self._spool.put(name, bytes(sink.getvalue()))
+        self._spool.put(name, memoryview(sink.getvalue()).cast("B"))
         self._keys += len(keys)
         return salt
 
@@ -135,11 +136,13 @@ class Persons:
     def _root(self, name: str) -> tuple[int, bytes]:
         table = pa.ipc.open_stream(self._spool.get(name)).read_all()
         domain, salt = table.schema.metadata[b"domain"].decode(), table.schema.metadata[b"salt"]
-        column = table.column("k").combine_chunks()
-        texts = citizen_texts(column) if domain == "citizen" else column
+        return table.num_rows, persons_root(salt, self._people(table, domain))
+
+    def _people(self, table: Any, domain: str) -> Iterator[tuple[str, int]]:
+        """Pseudonym and verdict byte of each, a slice at a time: millions of texts at once would fill the memory."""
         key = self._log.subject_key
-        people = (
-            (pseudonym(key, domain, text), verdict)
-            for text, verdict in zip(texts.to_pylist(), table.column("v").to_pylist(), strict=True)
-        )
-        return table.num_rows, persons_root(salt, people)
+        for part in table.to_batches(max_chunksize=SLICE):
+            column = part.column("k")
+            texts = citizen_texts(column) if domain == "citizen" else column
+            for text, verdict in zip(texts.to_pylist(), part.column("v").to_pylist(), strict=True):
+                yield pseudonym(key, domain, text), verdict

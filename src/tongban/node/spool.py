@@ -45,7 +45,7 @@ class Spool:
             path.unlink()
         self._cipher = AESGCM(_own_key(folder / "spool.key"))
 
-    def put(self, name: str, data: bytes) -> None:
+    def put(self, name: str, data: bytes | memoryview) -> None:
         """Durable when it returns. Raises SpoolFull: nothing is kept."""
         nonce = os.urandom(12)
         sealed = nonce + self._cipher.encrypt(nonce, data, name.encode())

@@ -1,6 +1,7 @@
 """Published facts, opened: mapped into memory, found by binary search, never changed under a reader."""
 
 import bisect
+import mmap
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,14 @@ class Facts:
     _doubtful: Any
     _spelled: Any  #: pa.Table of `k` and `spelling`, sorted; None in a snapshot of before they were kept
     _spelled_keys: Any
+    _held: mmap.mmap  #: what `table` lies in
+
+    def let_go(self) -> None:
+        """Give back the memory of what was read; it is mapped again when it is read again.
+
+        A batch walks through whole columns, and the pages of all of them together are more than the batch itself.
+        """
+        self._held.madvise(mmap.MADV_DONTNEED)
 
     def row(self, key: int | str) -> Mapping[str, Any] | None:
         """The fact row of a key in its batch form; None if the register holds no such key."""
@@ -108,12 +117,12 @@ class FactStore:
         if held is None:
             if domain not in snapshot.rows:
                 return None
-            table = _mapped(snapshot.folder / f"facts.{domain}.arrow")
-            doubts = _mapped(snapshot.folder / f"doubts.{domain}.arrow")
+            table, memory = _mapped(snapshot.folder / f"facts.{domain}.arrow")
+            doubts, _ = _mapped(snapshot.folder / f"doubts.{domain}.arrow")
             place = snapshot.folder / spellings_file(domain)
-            spelled = _mapped(place) if place.is_file() else None
+            spelled = _mapped(place)[0] if place.is_file() else None
             spelled_keys = _column(spelled) if spelled is not None else []
-            held = Facts(snapshot, table, doubts, _column(table), _column(doubts), spelled, spelled_keys)
+            held = Facts(snapshot, table, doubts, _column(table), _column(doubts), spelled, spelled_keys, memory)
             self._forget(snapshot, domain)
             self._open[snapshot.resource, snapshot.id, domain] = held
         return held
@@ -126,8 +135,11 @@ class FactStore:
             self._open.pop(key, None)
 
 
-def _mapped(path: Path) -> Any:
-    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+def _mapped(path: Path) -> tuple[Any, mmap.mmap]:
+    """A table that lies in a file, and the mapping that it lies in."""
+    with path.open("rb") as file:
+        held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return pa.ipc.open_file(pa.py_buffer(held)).read_all(), held
 
 
 def _column(table: Any) -> Any:

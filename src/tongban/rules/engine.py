@@ -5,7 +5,7 @@ connection is free again, and nothing is loaded from outside.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -112,6 +112,7 @@ def evaluate(
     threads: int = 1,
     seconds: float = 600.0,
     connection: duckdb.DuckDBPyConnection | None = None,
+    let_go: Callable[[], None] = lambda: None,
 ) -> Bytes:
     """One byte per key, in the order of `keys`.
 
@@ -119,13 +120,14 @@ def evaluate(
     facts: a Parquet file, an Arrow table, or the name of a table of `connection`; one row per key.
     doubts: keys whose record was rejected or resembles a rejected one; None for none.
     connection: the node's own, with its own limits; else one is made for this batch.
+    let_go: called when a column of `facts` was read and is not needed for a while.
     Raises KeysInvalid, FactsMismatch, TooSlow, BatchFailed. A row that fails is unknown / bad_value, never an error.
     """
     _check_keys(compiled, keys)
     if connection is not None:
-        return _evaluate(connection.cursor(), compiled, keys, facts, doubts, at, seconds)
+        return _evaluate(connection.cursor(), compiled, keys, facts, doubts, at, seconds, let_go)
     with connected(facts, memory_mb=memory_mb, threads=threads) as own:
-        return _evaluate(own, compiled, keys, facts, doubts, at, seconds)
+        return _evaluate(own, compiled, keys, facts, doubts, at, seconds, let_go)
 
 
 def _evaluate(
@@ -136,11 +138,12 @@ def _evaluate(
     doubts: pa.Array | None,
     at: date,
     seconds: float,
+    let_go: Callable[[], None],
 ) -> Bytes:
     relation = _relation(connection, facts)
     _check_facts(connection, compiled, relation, keys.schema.field(KEY).type)
     try:
-        rows = _side_by_side(compiled, keys, facts, doubts) if isinstance(facts, pa.Table) else None
+        rows = _side_by_side(compiled, keys, facts, doubts, let_go) if isinstance(facts, pa.Table) else None
         if rows is not None:
             connection.register("batch_rows", rows)
             query = compiled.duckdb_aligned(at, rows="batch_rows")
@@ -169,7 +172,11 @@ def _joined(
 
 
 def _side_by_side(
-    compiled: CompiledRule, keys: pa.Table, facts: pa.Table, doubts: pa.Array | pa.ChunkedArray | None
+    compiled: CompiledRule,
+    keys: pa.Table,
+    facts: pa.Table,
+    doubts: pa.Array | pa.ChunkedArray | None,
+    let_go: Callable[[], None],
 ) -> pa.Table | None:
     """Each key with its fact row, found by binary search; None where only a join can tell.
 
@@ -190,7 +197,10 @@ def _side_by_side(
         "absent": pa.array(absent),
         "doubtful": pa.array(_among(asked, doubts)),
     }
-    columns |= {f"fact_{name}": facts.column(name).take(where) for name, _ in arrow_fields(compiled.reads())}
+    let_go()
+    for name, _ in arrow_fields(compiled.reads()):
+        columns[f"fact_{name}"] = facts.column(name).take(where)
+        let_go()
     columns |= {f"asked_{name}": keys.column(name) for name, _ in arrow_fields(compiled.rule.asks)}
     return pa.table(columns)
 
