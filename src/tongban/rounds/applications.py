@@ -5,8 +5,7 @@ number of this room, not even a difference of two others, says how many there we
 """
 
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -73,28 +72,53 @@ class ListInvalid(Invalid):
     remedy = "Export the list again; the round was not opened."
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Applications:
-    """The normalised list; see SCHEMA."""
+    """The normalised list; see SCHEMA.
 
-    table: Any
+    One that lies in a file is read column by column, when a column is asked for, and only flags are kept: as texts in
+    memory, three million lines take more than all that is worked out from them.
+    """
+
+    def __init__(self, table: Any, path: Path | None = None) -> None:
+        """`table`: the whole list; None: it lies at `path`."""
+        self._table, self._path = table, path
+        self._flags: dict[str, Flags] = {}
+        self._rows = int(table.num_rows if path is None else pq.read_metadata(path).num_rows)
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return self._rows
 
-    def flags(self, column: str) -> Flags:
-        """A boolean column as an array."""
-        found: Flags = self.column(column).to_numpy(zero_copy_only=False)
-        return found
+    @property
+    def table(self) -> Any:
+        """The whole list."""
+        return self.only(SCHEMA.names)
+
+    def only(self, columns: Sequence[str]) -> Any:
+        """Some columns of it, in this order."""
+        if self._path is None:
+            return self._table.select(list(columns))
+        return parquet.read(self._path, list(columns)).select(list(columns))
 
     def column(self, name: str) -> Any:
         """One column as one array."""
-        return _whole(self.table[name])
+        return _whole(self.only([name])[name])
+
+    def flags(self, column: str) -> Flags:
+        """A boolean column as an array."""
+        return self._kept(column, lambda: self.column(column))
+
+    def given(self, column: str) -> Flags:
+        """Which lines have a value in the column."""
+        return self._kept(f"{column} given", lambda: self.column(column).is_valid())
 
     def settled(self) -> Flags:
         """Applications that another one for the same subject settles; departments are not asked about them."""
-        found: Flags = self.column("settled").is_valid().to_numpy(zero_copy_only=False)
-        return found
+        return self.given("settled")
+
+    def _kept(self, what: str, make: Callable[[], Any]) -> Flags:
+        if what not in self._flags:
+            self._flags[what] = make().to_numpy(zero_copy_only=False)
+        return self._flags[what]
 
     def row_of(self, application: str) -> int | None:
         """Row of an application code; None if it is not in the list."""
@@ -107,7 +131,7 @@ class Applications:
 
 def read_applications(path: Path) -> Applications:
     """The list that `Applications.to_bytes` wrote."""
-    return Applications(parquet.read(path))
+    return Applications(None, path)
 
 
 def read_raw(path: Path, policy: Policy) -> Applications:

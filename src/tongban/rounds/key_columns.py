@@ -115,7 +115,7 @@ class KeyColumns:
         held = self._sorted.get((about, domain))
         if held is None:
             texts = self.applications.column(about)
-            good = texts.is_valid().to_numpy(zero_copy_only=False)
+            good = self.applications.given(about)
             if about == SUBJECT:
                 same = pc.fill_null(pc.equal(self.applications.column("domain"), domain), False)
                 good = good & same.to_numpy(zero_copy_only=False)

@@ -41,6 +41,7 @@ class Question:
     reasons: tuple[Reason, ...]  #: the rule's own
     applies: Callable[[Any], Bytes] = field(repr=False, compare=False)
     """For each row of the application list: 1 the rule applies, 0 it does not, 2 the application does not say."""
+    needs: tuple[str, ...] = ()  #: columns of the list that `applies` looks at; empty: all
 
     @property
     def name(self) -> str:
@@ -73,6 +74,8 @@ def question_of(
         asks=tuple(column.name for column in rule.asks),
         reasons=rule.own_reasons(),
         applies=lambda table: applies(condition, table, at=at),
+        # Whether it is for everybody is known without the list, but for how many lines there are.
+        needs=tuple(column.name for column in condition.columns) or ("fits",),
     )
 
 
@@ -116,7 +119,7 @@ def with_bad_key(question: Question, applications: Applications) -> Flags:
 
     A misfit is that for its first questions only; the others are not asked then.
     """
-    bad: Flags = applications.column(question.about).is_null().to_numpy(zero_copy_only=False)
+    bad = ~applications.given(question.about)
     misfit = ~applications.flags("fits")
     return bad | misfit if question.first else bad & ~misfit
 
@@ -131,8 +134,7 @@ def parts(
     part are strictly ascending.
     """
     applications = columns.applications
-    good = applications.column(question.about).is_valid().to_numpy(zero_copy_only=False)
-    wanted = asked & good & applications.flags("fits") & ~applications.settled()
+    wanted = asked & applications.given(question.about) & applications.flags("fits") & ~applications.settled()
     found = []
     for domain, chosen in columns.by_domain(question.about, wanted):
         cuts = _layered(question, applications, chosen, largest) if chosen.doubled else chosen.cuts(largest)

@@ -141,7 +141,8 @@ def result_table(
 def _coded(numbers: npt.NDArray[Any], words: Sequence[str | None]) -> Any:
     """Each number's word, as a column that holds each word once; sorted, so that the file's bytes are fixed."""
     known = sorted({word for word in words if word is not None})
-    place = np.array([-1 if word is None else known.index(word) for word in words], np.int32)[numbers]
+    narrow = np.int8 if len(known) < 128 else np.int16
+    place = np.array([-1 if word is None else known.index(word) for word in words], narrow)[numbers]
     return pa.DictionaryArray.from_arrays(pa.array(place, mask=place < 0), pa.array(known, pa.string()))
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from tongban.exchange.bulk import About
 from tongban.rounds import parquet
-from tongban.rounds.applications import Applications, Flags
+from tongban.rounds.applications import SCHEMA, Applications, Flags
 from tongban.rounds.key_columns import KeyColumns
 from tongban.rounds.questions import Bytes, Part, Question, parts, with_bad_key
 from tongban.rules.verdict import Verdict, pack, unknown
@@ -66,7 +66,7 @@ class Asking:
         self._keys = KeyColumns(applications)
         self._made: dict[tuple[str, str], tuple[Flags, Sequence[Part]]] = {}
         #: By rule, for each application: 1 the rule is for it, 0 it is not, 2 the application does not say.
-        self.concerned = {question.rule: question.applies(applications.table) for question in self.questions}
+        self.concerned = _concerned(self.questions, applications)
 
     def first_parts(self) -> dict[str, Sequence[Part]]:
         """What is asked first, by rule: identity."""
@@ -140,6 +140,11 @@ class Asking:
         column[self.applications.settled()] = NOT_ASKED
         column[self.concerned[question.rule] == 0] = NOT_APPLICABLE
         return column
+
+
+def _concerned(questions: Sequence[Question], applications: Applications) -> dict[str, Bytes]:
+    tables = {needs: applications.only(needs or SCHEMA.names) for needs in {question.needs for question in questions}}
+    return {question.rule: question.applies(tables[question.needs]) for question in questions}
 
 
 def _fill(column: Bytes, asked: Sequence[Part], answer_of: AnswerOf) -> Heard:
