@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -167,6 +168,9 @@ def _list_rule(world: World, bureau: Bureau, one: Department, now: float) -> Non
     )  # fmt: skip
     bureau.put(office.approve(resource), office.approve(rule))
     id = canonical.digest([one.node, compiled.digest])[:22]
+    for entry in [*bureau.entries()]:
+        if entry.kind == "grant" and entry.body["rule"] == compiled.rule.id and entry.body["id"] != id:
+            bureau.remove("grant", entry.body["id"])
     if bureau.listed("grant", id) is not None:
         return
     grant = listing.compose(
@@ -296,6 +300,25 @@ def cpu_of(pid: int) -> float:
 def peak_of(pid: int) -> float:
     """VmHWM in MiB: mapped files that were read count too."""
     return _status(pid, "VmHWM")
+
+
+@contextmanager
+def own_memory(processes: Mapping[str, int]) -> Iterator[dict[str, float]]:
+    """Greatest MiB that each process held for itself, mapped files left out; looked at five times a second."""
+    found, done = dict.fromkeys(processes, 0.0), threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.2):
+            for name, pid in processes.items():
+                found[name] = max(found[name], _status(pid, "RssAnon"))
+
+    looker = threading.Thread(target=look, daemon=True)
+    looker.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        looker.join()
 
 
 def forget_peak(pid: int) -> None:

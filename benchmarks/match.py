@@ -57,11 +57,13 @@ def run(
     with worlds.running(world, staged=staged) as nodes:
         measured = _Measured(world, {id: child.pid for id, child in nodes.items()}, staged=staged)
         try:
-            found = measured.figures(six, facts, pairs, few=few)
+            with worlds.own_memory(measured.processes) as own:
+                found = measured.figures(six, facts, pairs, few=few)
         finally:
             measured.close()
     if staged:
         _tell_stages(world, *measured.last)
+        say("own memory, MiB, without mapped files: " + ", ".join(f"{id} {mib:,.0f}" for id, mib in own.items()))
     return [_judged(figure, size) for figure in found]
 
 
@@ -80,6 +82,10 @@ class _Measured:
     def close(self) -> None:
         self._runner.close()
         self._baseline.close()
+
+    @property
+    def processes(self) -> dict[str, int]:
+        return {**self._nodes, "runner": self._runner.pid}
 
     # --- stretches ------------------------------------------------------------------------------------
 
@@ -119,7 +125,7 @@ class _Measured:
 
     def _asked(self, round: str) -> tuple[Stretch, Stretch]:
         """The round verified and decided; then what the nodes still did once the results were there."""
-        processes = {**self._nodes, "runner": self._runner.pid}
+        processes = self.processes
         before, began = _cpu(processes), time.perf_counter()
         held = self._runner.ask(round)
         wall = time.perf_counter() - began
@@ -248,6 +254,9 @@ def _figures(
                 note=f"{largest[1]}; mapped facts that were read count"),
         _figure("verdicts and reasons the same", 1, "", bar="equal", holds=True,
                 note=f"status, six verdicts, six reasons; SHA-256 {digest}"),
+        _figure("six nodes, CPU until every person is committed",
+                _median(a.all_cpu + b.all_cpu for a, b in zip(ours, later, strict=True)), "CPU s",
+                note="what nodes committed while the round still ran is in the bar's figure too"),
         _figure("persons committed afterwards", _median(one.all_cpu for one in later), "CPU s",
                 note=f"in {_median(one.wall for one in later):.1f} s after the results were there"),
         _figure("opening the round from the raw list", _median(one["seconds"] for one in opened), "s",
