@@ -119,6 +119,8 @@ def main(folder: str) -> None:
     world = World(Path(folder))
     place = prepared(world)
     with duckdb.connect(config={"threads": THREADS, "temp_directory": ""}) as connection:
+        # It is drawn on what should be one line of JSON, once a query takes two seconds.
+        connection.execute("SET enable_progress_bar = false")
         for line in sys.stdin:
             asked = json.loads(line)
             results = str(place / "results.parquet")
