@@ -29,7 +29,7 @@ def a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def asked(name: str, *options: str, json: bool = False) -> argparse.Namespace:
-    return argparse.Namespace(name=name, options=list(options), json=json)
+    return argparse.Namespace(name=name, options=list(options), size=None, json=json)
 
 
 def test_a_bar_that_holds_is_status_0_and_one_that_does_not_is_1(a_folder):

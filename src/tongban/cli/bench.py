@@ -23,7 +23,8 @@ FIGURE = ("name", "value", "unit", "baseline", "ratio", "bar", "holds", "warm_or
 EXAMPLE = """examples:
   ./tongban bench list                      what can be measured
   ./tongban bench match                     one benchmark, as a table
-  ./tongban bench match persons=300000      with an option of that benchmark
+  ./tongban bench match --size metropolis   the round of the largest city
+  ./tongban bench rules persons=300000      with an option of that benchmark
   ./tongban bench call --json               one JSON object a figure
 Exit status 1 where a bar does not hold."""
 
@@ -50,6 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("name", help="a file of benchmarks/, or `list`")
     parser.add_argument("options", nargs="*", metavar="OPTION=VALUE", help="options of that benchmark")
+    parser.add_argument("--size", help="size of what is measured, for benchmarks that know several")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     if args.name == "list":
         return _list(folder, args.json)
     benchmark = load(folder, args.name)
-    figures = [_checked(args.name, figure) for figure in measure(args.name, benchmark, args.options)]
+    options = [*args.options, f"size={args.size}"] if args.size else args.options
+    figures = [_checked(args.name, figure) for figure in measure(args.name, benchmark, options)]
     for figure in figures if args.json else ():
         console.emit(figure)
     if not args.json:
