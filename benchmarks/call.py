@@ -61,7 +61,8 @@ def run(size: str = "default", rounds: int = 5, seconds: float = 4.0) -> list[di
     try:
         consumers, numbers = _world(place, ROWS[size])
         with subprocess.Popen(
-            [sys.executable, str(Path(__file__).parent / "call_server.py"), str(place / "node")], stdout=subprocess.PIPE
+            [sys.executable, str(Path(__file__).parent / "_call_server.py"), str(place / "node")],
+            stdout=subprocess.PIPE,
         ) as server:
             try:
                 assert server.stdout is not None

@@ -4,10 +4,13 @@ import asyncio
 import base64
 import hashlib
 import itertools
+import json
 import os
 import queue
 import random
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -18,17 +21,21 @@ from typing import Any
 
 import uvloop
 
+from tongban.cli.log_remote import Web
 from tongban.kit.clock import MachineClock
 from tongban.kit.errors import Unavailable
 from tongban.kit.keys import SigningKey
+from tongban.tlog.cosignature import Quorum
 from tongban.tlog.entry import frame, make
 from tongban.tlog.log import Draft, Log
+from tongban.tlog.remote import audit, head_of, tiles
 from tongban.tlog.tree import Tree
 from tongban.tlog.verify import Verification, verify
 
 WRITERS = 64
 CALL = {"kind": "call", "n": 1}
-KEY = SigningKey("11990100TB000001XB.online.1", hashlib.sha256(b"provider").digest())
+SEED = hashlib.sha256(b"provider").digest()
+KEY = SigningKey("11990100TB000001XB.online.1", SEED)
 CALLER = SigningKey("11990100TB0000028B.online.1", hashlib.sha256(b"consumer").digest())
 KEYS = {key.id: key.public for key in (KEY, CALLER)}
 #: Divides the numbers below, and the bars of what grows with them.
@@ -41,13 +48,19 @@ class NoDisk(Unavailable):
     remedy = "Name a folder on a disk: ./tongban bench log place=/somewhere"
 
 
-def run(size: str = "default", signatures: bool = False, place: str = "", seconds: float = 3.0) -> list[dict[str, Any]]:
-    """`signatures`: verify a log whose requests and answers are signed too (two minutes more, for signing them)."""
+def run(
+    size: str = "default", signatures: bool = False, url: bool = False, place: str = "", seconds: float = 3.0
+) -> list[dict[str, Any]]:
+    """`signatures`: verify a log whose requests and answers are signed too (two minutes more, for signing them).
+    `url`: audit one by its address, through its tiles.
+    """
     scale = SIZES[size]
     with folder(place) as directory:
         figures = [appends(directory, seconds), *proofs(10_000_000 // scale), verified(directory, scale, False)]
         if signatures:
             figures.append(verified(directory, scale, True))
+        if url:
+            figures.append(audited(directory, scale))
     return figures
 
 
@@ -187,6 +200,28 @@ def verified(directory: Path, scale: int, signed: bool) -> dict[str, Any]:
     name = "log.verify_with_signatures" if signed else "log.verify"
     note = f"{entries:,} entries on {os.cpu_count()} processors"
     return figure(name, seconds, "s", (180 if signed else 60) / scale, note)
+
+
+def audited(directory: Path, scale: int) -> dict[str, Any]:
+    """By its address: leaves, hashes, head; what is behind the leaves stays with the node."""
+    entries, place = 1_000_000 // scale, directory / "served"
+    fill(place, entries, False)
+    command = [sys.executable, str(Path(__file__).parent / "_log_server.py"), str(place), SEED.hex()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as served:
+        assert served.stdout is not None
+        address = f"http://127.0.0.1:{json.loads(served.stdout.readline())['port']}"
+        web = Web(address, None)
+        begun = time.perf_counter()
+        [note] = web.fetch(["checkpoint"])
+        found = head_of(note, lambda origin: [KEY.public], lambda origin: Quorum({}))
+        audit(found, web.fetch, None, lambda files: None)
+        seconds = time.perf_counter() - begun
+        web.close()
+        served.terminate()
+    shutil.rmtree(place)
+    assert found.holds, found.problems
+    assert found.kinds == {"call": entries}
+    return figure("log.audit_by_url", seconds, "s", 60 / scale, f"{entries:,} entries, {tiles(entries):,} files")
 
 
 def fill(place: Path, entries: int, signed: bool) -> None:

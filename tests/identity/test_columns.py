@@ -1,4 +1,5 @@
 import random
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.identity.strategies import KNOWN, citizen, citizens, credit_codes, dirty, spelled_otherwise
-from tongban.identity.columns import citizen_keys, citizen_texts, names, text_keys
+from tongban.identity.columns import are_citizen_keys, citizen_keys, citizen_texts, names, text_keys
 from tongban.identity.identifiers import Domain, IdentifierInvalid, normalise, normalise_name, unpack
 
 KINDS = [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())]
@@ -191,3 +192,31 @@ def test_every_character_of_the_basic_plane_agrees_with_the_scalar_form_of_names
 
 def test_a_name_of_blanks_is_no_name():
     assert names(pa.array(["", " ", "\u200b", "张三"])).to_pylist() == [None, None, None, "张三"]
+
+
+born = st.dates(date(1850, 1, 1), date(2090, 12, 31)).map(lambda day: int(day.strftime("%Y%m%d")))
+packed_keys = st.builds(lambda d, b, s: (d * 10**8 + b) * 1000 + s, st.integers(0, 10**6), born, st.integers(0, 999))
+
+
+@given(st.lists(st.none() | st.integers(-(2**63), 2**63 - 1) | packed_keys, max_size=40), st.booleans())
+def test_a_column_of_packed_keys_is_known_without_its_texts(keys, chunked):
+    column = pa.array(keys, pa.int64())
+    if chunked:
+        half = len(keys) // 2
+        column = pa.chunked_array([column.slice(0, half), column.slice(half)], pa.int64())
+    assert are_citizen_keys(column) == all(key is not None and is_packed(key) for key in keys)
+
+
+def is_packed(key):
+    try:
+        unpack(key)
+    except IdentifierInvalid:
+        return False
+    return True
+
+
+def test_one_bad_key_behind_many_good_ones_is_found():
+    keys = 11010519491231000 + np.arange(40_000) % 1000
+    assert are_citizen_keys(pa.array(keys))
+    keys[-1] = 11010519491331000
+    assert not are_citizen_keys(pa.array(keys))

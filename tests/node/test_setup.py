@@ -266,11 +266,10 @@ def test_a_refresh_over_an_endless_view_ends_at_its_bound_and_leaves_the_facts_i
     folder: Path, capsys: pytest.CaptureFixture[str], place: Place
 ) -> None:
     shutil.copy(place.register / "persons.db", folder / "persons.db")
-    with sqlite3.connect(folder / "persons.db") as office:
-        office.execute("ALTER TABLE persons RENAME TO kept")
+    with office(folder / "persons.db") as register:
+        register.execute("ALTER TABLE persons RENAME TO kept")
         count = "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n)"
-        office.execute(f"CREATE VIEW persons AS SELECT kept.* FROM {count} CROSS JOIN kept")
-    office.close()
+        register.execute(f"CREATE VIEW persons AS SELECT kept.* FROM {count} CROSS JOIN kept")
     spoilt(folder, "sqlite:///../../registers/civil-affairs/persons.db", "sqlite:///persons.db")
     store = folder / "facts" / MARRIAGE.replace("/", ".")
     before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}

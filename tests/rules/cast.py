@@ -105,7 +105,15 @@ def in_batch(
     keys = pa.Table.from_pylist([{"k": k} | dict(row) for k, row in enumerate(asked)], engine.keys_schema(compiled))
     held = [{"k": k} | dict(row) for k, row in enumerate(rows) if row is not None]
     facts = pa.Table.from_pylist(held, engine.facts_schema(compiled))
-    return engine.evaluate(compiled, keys, facts, pa.array(doubts, pa.int64()), at, memory_mb=256).tolist()
+    return in_both_ways(compiled, keys, facts, pa.array(doubts, pa.int64()), at)
+
+
+def in_both_ways(compiled: CompiledRule, keys: pa.Table, facts: pa.Table, doubts: pa.Array, at: date) -> list[int]:
+    """Looked up in sorted facts, and joined with the same out of order: the bytes must be the same."""
+    looked_up = engine.evaluate(compiled, keys, facts, doubts, at, memory_mb=256).tolist()
+    backwards = facts.take(pa.array(range(len(facts) - 1, -1, -1), pa.int64()))
+    assert engine.evaluate(compiled, keys, backwards, doubts, at, memory_mb=256).tolist() == looked_up
+    return looked_up
 
 
 def both(compiled: CompiledRule, row: Mapping[str, Any] | None, at: date = AT, **asked: Any) -> int:

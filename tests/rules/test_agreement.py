@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.full import count, seed
 from tests.rules import generated
+from tests.rules.cast import in_both_ways
 from tongban.rules import closures, engine, expr
 from tongban.rules.compile import CompiledRule, compile, from_directory
 from tongban.rules.facts import Column, Type
@@ -82,7 +83,7 @@ def in_batch(compiled: CompiledRule, facts: Any, asked: Any, doubts: Any, at: da
     keys = pa.Table.from_pylist([{"k": k} | row for k, row in enumerate(asked)], schema=engine.keys_schema(compiled))
     rows = [{"k": k} | row for k, row in facts.items()]
     table = pa.Table.from_pylist(rows, schema=engine.facts_schema(compiled))
-    return engine.evaluate(compiled, keys, table, pa.array(doubts, pa.int64()), at, memory_mb=256).tolist()
+    return in_both_ways(compiled, keys, table, pa.array(doubts, pa.int64()), at)
 
 
 def parts(compiled: CompiledRule) -> set[str]:

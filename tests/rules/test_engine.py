@@ -184,8 +184,10 @@ def test_a_batch_beyond_its_time_is_stopped(tmp_path):
 def test_a_batch_beyond_its_memory_is_stopped(tmp_path):
     compiled = a_compiled(tmp_path, met="points * 3 + 1 > 0", reasons=[])
     numbers = pa.array(np.arange(2_000_000))
+    # Out of order, so that they must be joined.
+    held = pa.array(np.arange(2_000_000)[::-1].copy())
     with pytest.raises(TooSlow, match="memory"):
-        ask(compiled, pa.table({"k": numbers}), pa.table({"k": numbers, "points": numbers}), memory_mb=16)
+        ask(compiled, pa.table({"k": numbers}), pa.table({"k": held, "points": held}), memory_mb=16)
 
 
 def test_applies_answers_for_every_application_in_order(tmp_path):
@@ -209,7 +211,6 @@ def test_few_keys_of_a_large_register_are_looked_up_with_the_same_answers(tmp_pa
     facts = facts_of(compiled, [a_row(k=k, points=k % 2) for k in held])
     keys = sorted({*rng.sample(held, 60), *rng.sample(range(-10, 10**6 + 10), 60), held[0], held[-1], -1, 10**7})
     doubts = pa.array(keys[::7])
-    assert len(keys) * engine.FEW < len(facts)
     looked_up = ask(compiled, keys_of(*keys), facts, doubts)
     assert len(set(looked_up)) == 4
     doubled = pa.concat_tables([facts, facts.slice(5, 1)])

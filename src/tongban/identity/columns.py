@@ -51,6 +51,22 @@ def citizen_texts(keys: Any) -> Any:
     return _by_chunk(keys, _unpacked_chunk, pa.string())
 
 
+def are_citizen_keys(keys: Any) -> bool:
+    """Whether every packed key, none of them null, is one that packing gives: `citizen_texts` without the texts."""
+    chunks = keys.chunks if isinstance(keys, pa.ChunkedArray) else [keys]
+    return keys.null_count == 0 and all(
+        _are_packed(chunk.slice(start, SLICE).to_numpy(zero_copy_only=False))
+        for chunk in chunks
+        for start in range(0, len(chunk), SLICE)
+    )
+
+
+def _are_packed(keys: Ints) -> bool:
+    born = (keys // 1_000 % 10**8).astype(np.int32)
+    year = born // 10_000
+    return bool(((keys >= 0) & (keys < 10**17) & _is_birth(year, born - year * 10_000)).all())
+
+
 def text_keys(domain: Domain, column: Any) -> Any:
     """Normalised texts of one domain (utf8), null where the text is null or no identifier of it."""
     if domain is Domain.CITIZEN:
@@ -177,7 +193,7 @@ def _read_parts(digits: Bytes, parts: npt.NDArray[np.float64]) -> Ints:
     return (digits.astype(np.float64) @ parts).astype(np.int64).T
 
 
-def _is_birth(year: Ints, day: Ints) -> Flags:
+def _is_birth(year: npt.NDArray[Any], day: npt.NDArray[Any]) -> Flags:
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     # Rows that are not digits give parts beyond the table; they are refused already and only must not index past it.
     found: Flags = _DAYS[leap.astype(np.intp), np.minimum(day, 9_999)]
@@ -195,8 +211,7 @@ _THREE_DIGITS = _THREE_DIGITS.astype(np.uint8)
 def _unpacked_chunk(chunk: Any) -> Any:
     keys = pc.fill_null(chunk, 0).to_numpy(zero_copy_only=False)
     given = pc.is_valid(chunk).to_numpy(zero_copy_only=False)
-    year, day = keys // 10**7 % 10_000, keys // 1_000 % 10_000
-    if (given & ((keys < 0) | (keys >= 10**17) | ~_is_birth(year, day))).any():
+    if not _are_packed(keys[given]):
         raise IdentifierInvalid(domain=Domain.CITIZEN, why="a packed key of the column is none that packing gives")
     letters = np.empty((len(keys), 18), np.uint8)
     for start in range(0, len(keys), SLICE):

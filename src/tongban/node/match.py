@@ -14,8 +14,8 @@ from tongban.exchange import ticket as tickets
 from tongban.exchange.bulk import About, Keys
 from tongban.exchange.dates import Dates
 from tongban.exchange.ticket import RoundTicket
-from tongban.identity.columns import citizen_texts, text_keys
-from tongban.identity.identifiers import Domain, IdentifierInvalid
+from tongban.identity.columns import are_citizen_keys, text_keys
+from tongban.identity.identifiers import Domain
 from tongban.kit.errors import Refused
 from tongban.node.gate import Admitted, Answered
 from tongban.node.persons import Persons
@@ -136,11 +136,7 @@ class MatchDesk:
 def _spelt(domain: Domain, keys: Any) -> bool:
     if domain is not Domain.CITIZEN:
         return bool(keys.equals(text_keys(domain, keys)))
-    try:
-        citizen_texts(keys)
-    except IdentifierInvalid:
-        return False
-    return True
+    return are_citizen_keys(keys)
 
 
 def _record(ticket: RoundTicket, register: str, about: About, salt: bytes) -> dict[str, Any]:

@@ -21,8 +21,6 @@ def statement(
     doubts: str | None,
 ) -> str:
     """The statement; `silence` is the byte for a person without a record."""
-    stages = lower.Stages()
-    value = _value(rule, programs, silence, at, stages)
     columns = ["keys.p AS p", f"facts.{KEY} IS NULL AS absent"]
     columns.append("FALSE AS doubtful" if doubts is None else f"keys.{KEY} IN (SELECT {KEY} FROM {doubts}) AS doubtful")
     for column in reads:
@@ -30,8 +28,27 @@ def statement(
     for column in rule.asks:
         columns += [f"{_plain('keys', name, kind)} AS asked_{name}" for name, kind in column.physical()]
     joined = f"{keys} AS keys LEFT JOIN {facts} AS facts ON keys.{KEY} = facts.{KEY}"
-    source = stages.around(f"(SELECT {', '.join(columns)} FROM {joined})")
-    return f"SELECT CAST(p AS INTEGER) AS p, CAST({value} AS UTINYINT) AS v FROM {source}"
+    return _judged(rule, programs, silence, at, f"(SELECT {', '.join(columns)} FROM {joined})")
+
+
+def aligned(rule: Rule, programs: Programs, reads: tuple[Column, ...], silence: int, at: date, *, rows: str) -> str:
+    """The same for a relation that has all of it in one row a key.
+
+    rows: `p`, `absent`, `doubtful`, and the physical columns of facts and asks as `fact_…` and `asked_…`.
+    """
+    columns = ["p", "absent", "doubtful"]
+    for side, held in (("fact", reads), ("asked", rule.asks)):
+        for column in held:
+            columns += [
+                f"{_plain('rows', f'{side}_{name}', kind)} AS {side}_{name}" for name, kind in column.physical()
+            ]
+    return _judged(rule, programs, silence, at, f"(SELECT {', '.join(columns)} FROM {rows} AS rows)")
+
+
+def _judged(rule: Rule, programs: Programs, silence: int, at: date, source: str) -> str:
+    stages = lower.Stages()
+    value = _value(rule, programs, silence, at, stages)
+    return f"SELECT CAST(p AS INTEGER) AS p, CAST({value} AS UTINYINT) AS v FROM {stages.around(source)}"
 
 
 def _plain(side: str, name: str, kind: str) -> str:

@@ -80,6 +80,10 @@ class CompiledRule:
             self.rule, self.programs, self.reads(), self.silence(at), at, keys=keys, facts=facts, doubts=doubts
         )
 
+    def duckdb_aligned(self, at: date, *, rows: str) -> str:
+        """The same over one relation that has key and facts side by side: see `batch.aligned`."""
+        return batch.aligned(self.rule, self.programs, self.reads(), self.silence(at), at, rows=rows)
+
     def reason_text(self, byte: int) -> tuple[str, str]:
         """Chinese and English text of the byte's reason; empty if it has none."""
         found = self.rule.reason(byte & 63)
