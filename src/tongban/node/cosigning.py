@@ -5,6 +5,7 @@ does not contain, proves that the log was set back or continued elsewhere: nothi
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 from hashlib import sha256
@@ -17,7 +18,7 @@ from tongban.kit.errors import Corrupt
 from tongban.kit.keys import PublicKey
 from tongban.node.source import DirectorySource, whole
 from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, parse, verify
-from tongban.tlog.cosignature import Cosigned, Quorum, cosigners
+from tongban.tlog.cosignature import Cosigned, Quorum, cosigners, key_hash
 from tongban.tlog.log import Log
 from tongban.tlog.witness import request
 
@@ -129,8 +130,9 @@ class Cosigning:
             _told.warning("witness %s answered without its cosignature", witness.name)
             return None
         self._sizes[witness.name] = head.size
-        own = [line for line in said.splitlines(keepends=True) if line.startswith(f"— {witness.name} ".encode())]
-        return b"".join(own)
+        # No other line of it: what one witness adds must leave room for the others' below the same head.
+        its = witness.name, key_hash(witness.name, witness.public)
+        return [line.written() for line in parse(note + said)[2] if line[:2] == its][-1]
 
     async def _remembered(self, witness: Witness) -> bytes | None:
         digest = sha256(self._log.origin.encode()).hexdigest()
@@ -139,9 +141,8 @@ class Cosigning:
 
     def _compare(self, directory: Directory, witness: Witness, note: bytes) -> None:
         """Raises LogContradicted: `note` carries our own signature, and is no head of the log here."""
-        try:
-            head = verify(note, self._log.origin, _own_keys(directory, self._log.origin))
-        except CheckpointInvalid:
+        head = _own_head(directory, self._log.origin, note)
+        if head is None:
             return
         if head.size <= self._log.tree.size and self._log.tree.root_at(head.size) == head.root:
             return
@@ -198,6 +199,14 @@ class Cosigning:
                 return got.status, await whole(got.content, LARGEST)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return 0, b""
+
+
+def _own_head(directory: Directory, origin: str, note: bytes) -> Checkpoint | None:
+    """The head in `note`, if any of our keys signed it: what others wrote below it must not hide that."""
+    for key in _own_keys(directory, origin):
+        with contextlib.suppress(CheckpointInvalid):
+            return verify(note, origin, [key])
+    return None
 
 
 def _own_keys(directory: Directory, origin: str) -> list[PublicKey]:
