@@ -5,10 +5,12 @@ import hashlib
 import http.client
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -53,13 +55,14 @@ class Web:
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def fetch(self, paths: Sequence[str]) -> Iterator[bytes]:
+    def fetch(self, paths: Iterable[str]) -> Iterator[bytes]:
         """Bodies in the order of `paths`, a few of them ahead. Raises LogUnreachable."""
-        ahead = [self._pool.submit(self._get, path) for path in paths[: 4 * _AT_ONCE]]
-        for at in range(len(paths)):
-            yield ahead.pop(0).result()
-            if at + 4 * _AT_ONCE < len(paths):
-                ahead.append(self._pool.submit(self._get, paths[at + 4 * _AT_ONCE]))
+        # Never all at once: a head may name more files than a machine could list.
+        waiting = iter(paths)
+        ahead = deque(self._pool.submit(self._get, path) for path in islice(waiting, 4 * _AT_ONCE))
+        while ahead:
+            yield ahead.popleft().result()
+            ahead.extend(self._pool.submit(self._get, path) for path in islice(waiting, 1))
 
     def _get(self, path: str) -> bytes:
         for kept in (True, False):
@@ -103,8 +106,9 @@ def verify(args: argparse.Namespace) -> int:
     ring = keyring(args.directory, Path("/"), args.root)
     if ring is None:
         raise NoDirectory(place=args.log)
-    listed = next((node for one in ring.directories for node in one.nodes.values() if node.address == args.log), None)
-    web = Web(args.log, listed.certificate if listed else None)
+    address = args.log.rstrip("/")
+    listed = next((node for one in ring.directories for node in one.nodes.values() if node.address == address), None)
+    web = Web(address, listed.certificate if listed else None)
     try:
         found = _head(web, ring)
         if listed is not None and found.head.origin != listed.origin:

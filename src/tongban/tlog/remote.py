@@ -1,6 +1,6 @@
 """A log audited through its tiles, from anywhere: nothing is believed but what hashes and signatures say."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tongban.kit import canonical
@@ -8,11 +8,11 @@ from tongban.kit.keys import PublicKey
 from tongban.tlog.audit import Problem
 from tongban.tlog.checkpoint import Checkpoint, CheckpointInvalid, parse, verify
 from tongban.tlog.cosignature import Cosigned, Quorum, cosigners
-from tongban.tlog.tile import TileInvalid, bundles, hashes, leaves_of, of_size
+from tongban.tlog.tile import HEIGHT, WIDTH, TileInvalid, bundles, hashes, leaves_of, of_size
 from tongban.tlog.tree import Tree, leaf_hash
 
 #: Bodies of these paths, in this order. Raises Unavailable for what is not to be had.
-Fetch = Callable[[Sequence[str]], Iterator[bytes]]
+Fetch = Callable[[Iterable[str]], Iterator[bytes]]
 #: Keys that may sign for an origin.
 Keys = Callable[[str], Iterable[PublicKey]]
 #: Who may witness an origin.
@@ -46,7 +46,10 @@ class Remote:
 
 def tiles(size: int) -> int:
     """How many files an audit of so many entries fetches, the checkpoint apart."""
-    return sum(1 for _ in bundles(size)) + sum(1 for _ in of_size(size))
+    found = -(-size // WIDTH)
+    while size:
+        found, size = found - (-size // WIDTH), size >> HEIGHT
+    return found
 
 
 def head_of(note: bytes, keys: Keys, witnesses: Witnesses) -> Remote:
@@ -66,8 +69,11 @@ def head_of(note: bytes, keys: Keys, witnesses: Witnesses) -> Remote:
 def audit(found: Remote, fetch: Fetch, former: bytes | None, progress: Callable[[int], None]) -> None:
     """Fetch all leaves and all hashes, and hold them against the head, and the head against a `former` one.
 
-    `progress` is told of each file. What does not hold is a problem of `found`.
+    `progress` is told of each file. What does not hold is a problem of `found`. Under a head that the log did not sign
+    nothing is fetched: anybody may name any size.
     """
+    if not found.signed:
+        return
     tree = _leaves(found, fetch, progress)
     if tree is None:
         return
@@ -79,8 +85,8 @@ def audit(found: Remote, fetch: Fetch, former: bytes | None, progress: Callable[
 
 
 def _leaves(found: Remote, fetch: Fetch, progress: Callable[[int], None]) -> Tree | None:
-    tree, asked = Tree(), list(bundles(found.head.size))
-    for tile, data in zip(asked, fetch([one.path for one in asked]), strict=True):
+    tree, size = Tree(), found.head.size
+    for tile, data in zip(bundles(size), fetch(one.path for one in bundles(size)), strict=True):
         try:
             leaves = leaves_of(tile, data)
         except TileInvalid:
@@ -106,8 +112,8 @@ def _count(found: Remote, index: int, leaf: bytes) -> None:
 
 def _hashes(found: Remote, tree: Tree, fetch: Fetch, progress: Callable[[int], None]) -> None:
     """The tiles of hashes say the same as the leaves, for whoever is proved something by them alone."""
-    asked = list(of_size(tree.size))
-    for tile, data in zip(asked, fetch([one.path for one in asked]), strict=True):
+    size = tree.size
+    for tile, data in zip(of_size(size), fetch(one.path for one in of_size(size)), strict=True):
         if data != hashes(tree, tile):
             found.problem("tlog.tile_invalid", tile.path)
         progress(1)
