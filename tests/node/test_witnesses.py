@@ -30,7 +30,7 @@ from tongban.node.program import origin_of
 from tongban.tlog.checkpoint import LARGEST, Checkpoint, key_hash, parse, sign
 from tongban.tlog.cosignature import cosign, cosigners
 from tongban.tlog.tile import ENTRIES, Tile, bundle
-from tongban.tlog.witness import MOST_BYTES
+from tongban.tlog.witness import MOST_BYTES, request
 
 #: The three that run; the five others are listed as witnesses too and never answer.
 RUNNING = (PROVIDER, CONSUMER, POLICE)
@@ -144,6 +144,26 @@ def test_strangers_get_no_cosignature(city: Place, nodes: dict[str, NodeProcess]
     assert fetched(police, "/add-checkpoint", "POST", b"x" * (MOST_BYTES + 1))[0] == 413
     foreign = note.replace(origin_of(read_config(nodes[PROVIDER].folder)).encode(), b"another/log")
     assert fetched(police, "/add-checkpoint", "POST", b"old 0\n\n" + foreign)[0] == 404
+
+
+def test_what_is_damaged_is_told_to_strangers_in_one_line_and_printed_once(
+    city: Place, nodes: dict[str, NodeProcess]
+) -> None:
+    asked(city, nodes[PROVIDER])
+    note, police = cosigned(city, nodes[PROVIDER], 1), nodes[POLICE]
+    origin = parse(note)[0].origin
+    memory = police.folder / "witness" / f"{sha256(origin.encode()).hexdigest()}.note"
+    kept, before = memory.read_bytes(), len(police.said())
+    memory.write_bytes(b"damaged")
+    try:
+        for _ in range(3):
+            assert fetched(police, f"/witnessed/{memory.stem}")[0] == 503
+            assert fetched(police, "/add-checkpoint", "POST", request(0, [], note))[0] == 503
+    finally:
+        memory.write_bytes(kept)
+    printed = police.said()[before:]
+    assert printed.count("tlog.witness_damaged") == 1
+    assert "Traceback" not in printed
 
 
 def test_a_witness_that_was_away_catches_up(city: Place, nodes: dict[str, NodeProcess]) -> None:
@@ -359,10 +379,16 @@ def test_a_head_that_is_shown_again_unchanged_is_shown_once_a_minute(city: Place
         cosigning._shown_at -= 60
         twin.run(cosigning.show())
         assert len(shown) > first
+        again = len(shown)
+        # Nobody of a new list has seen it yet.
+        city.put(statement_of(city, 106, 0, [silent("elsewhere")]))
+        twin.run(twin.node.source.pull())
+        twin.run(cosigning.show())
+        assert len(shown) > again
 
 
 def test_the_head_that_was_shown_last_is_shown_after_a_restart(city: Place, nodes: dict[str, NodeProcess]) -> None:
-    city.put(statement_of(city, 106, 2, _all_of(city)))
+    city.put(statement_of(city, 107, 2, _all_of(city)))
     provider = nodes[PROVIDER]
     asked(city, provider)
     note = cosigned(city, provider, provider.size())

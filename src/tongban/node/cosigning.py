@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tongban.exchange.directory import Directory
-from tongban.exchange.listing import Witness
+from tongban.exchange.listing import Witness, Witnessing
 from tongban.kit.durable import write_durably
 from tongban.kit.errors import Corrupt
 from tongban.kit.keys import PublicKey
@@ -59,7 +59,8 @@ class Cosigning:
         self._path = log.directory / _COSIGNED
         self._sizes: dict[str, int] = {}  #: what each witness is known to have seen last
         self._session: aiohttp.ClientSession | None = None
-        self._shown_note, self._shown_at = b"", 0.0
+        self._shown: tuple[bytes, Witnessing] | None = None  #: what enough have seen last, and of whom enough
+        self._shown_at = 0.0
         self.shown = self._kept()
         self.standing: Standing | None = None
 
@@ -86,14 +87,14 @@ class Cosigning:
         if directory is None or directory.witnessing is None or note is None:
             return
         now = asyncio.get_running_loop().time()
-        if note == self._shown_note and now < self._shown_at + AGAIN:
+        if self._shown == (note, directory.witnessing) and now < self._shown_at + AGAIN:
             return
         quorum = directory.witnessing.quorum(self._log.origin)
         head = parse(note)[0]
         witnesses = directory.witnessing.of(self._log.origin)
         lines = await self._all(self._cosigned(directory, one, head, note) for one in witnesses)
         if self._keep(note + b"".join(line for line in lines if line), head, quorum):
-            self._shown_note, self._shown_at = note, now
+            self._shown, self._shown_at = (note, directory.witnessing), now
 
     async def close(self) -> None:
         if self._session is not None:

@@ -6,14 +6,16 @@ GET /witnessed/<SHA-256 of origin> the head of another log that this witness cos
 """
 
 import asyncio
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from hashlib import sha256
+from typing import Any
 
 from tongban.exchange.rate import Buckets
 from tongban.exchange.refusals import status_of
 from tongban.kit.clock import Clock
-from tongban.kit.errors import Refused
+from tongban.kit.errors import Refused, TongbanError
 from tongban.node.body import BodyReader, Receive
 from tongban.node.gate import Reply
 from tongban.tlog.log import Log
@@ -21,12 +23,15 @@ from tongban.tlog.tile import Tile, read_path
 from tongban.tlog.tree import OutsideTree
 from tongban.tlog.witness import MOST_BYTES, Witness
 
+_told = logging.getLogger("tongban.node")
+
 #: Requests of one address a second, and at once: whoever follows a log needs two for 256 entries.
 PER_SECOND, BURST = 500, 2000
 
 _TEXT = b"text/plain; charset=utf-8"
 _WITNESSED = re.compile(rb"/witnessed/([0-9a-f]{64})")
 _NONE = Reply(404, [(b"content-type", _TEXT)], b"there is nothing here\n")
+_UNREADABLE = Reply(503, [(b"content-type", _TEXT)], b"this cannot be read or kept here now\n")
 _WRONG_METHOD = Reply(405, [(b"content-type", _TEXT)], b"this path is not asked in this way\n")
 
 
@@ -46,6 +51,7 @@ class OpenLog:
         self._log, self._heads, self._witness, self._origins = log, heads, witness, origins
         self._bodies, self._clock = bodies, clock
         self._rate = Buckets(PER_SECOND, BURST)
+        self._said: set[str] = set()  #: faults that were told
 
     async def answer(self, method: str, path: bytes, peer: str, receive: Receive) -> Reply | None:
         """None: the path is none of these."""
@@ -59,7 +65,18 @@ class OpenLog:
             if act is not None:
                 act.close()
             return _refused(refused)
-        return _WRONG_METHOD if act is None else await act
+        return _WRONG_METHOD if act is None else await self._acted(act)
+
+    async def _acted(self, act: Coroutine[Any, Any, Reply]) -> Reply:
+        try:
+            return await act
+        except (TongbanError, OSError) as error:
+            said = error.code if isinstance(error, TongbanError) else type(error).__name__
+            # Once: what strangers may ask for as often as they like must not fill a disk with what went wrong.
+            if said not in self._said:
+                self._said.add(said)
+                _told.error("%s: what strangers ask of the log here is not answered", said)
+            return _UNREADABLE
 
     async def _read(self, path: bytes) -> Reply:
         if path == b"/checkpoint":
