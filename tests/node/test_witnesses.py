@@ -208,8 +208,10 @@ def test_a_second_log_under_the_same_name_is_stopped_as_soon_as_it_is_shown(
         asker = Asker(city, now=twin.clock.seconds)
         assert twin.send(asker.query()).status == 200
         twin.node.log.checkpoint()
+        assert twin.node.answers()
         with pytest.raises(LogContradicted):
             twin.run(twin.node.cosigning.show())
+        assert not twin.node.answers()
         got = twin.send(asker.query())
         assert (got.status, got.code) == (503, "exchange.log_unavailable")
         twin.run(twin.node.cosigning.close())

@@ -128,7 +128,7 @@ class Node:
     def answers(self) -> bool:
         """Whether it takes calls: all that a stranger is told."""
         directory = self.source.current
-        return directory is not None and directory.refusal(self.clock.seconds()) is None
+        return directory is not None and directory.refusal(self.clock.seconds()) is None and not self.log.stopped
 
     def health(self) -> dict[str, Any]:
         """What the own department may know, at the door: whether it answers, from which directory, how full its log."""

@@ -189,6 +189,11 @@ class Log:
         """The newest checkpoint that was signed and kept."""
         return self._newest[1] if self._newest else None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it takes no entry until it is opened again."""
+        return self._storage.stopped
+
     def stop(self, why: str) -> None:
         """Take no entry any more: whoever adds to a history that others know otherwise makes it worse."""
         self._storage.stop(why)

@@ -62,6 +62,10 @@ class Storage:
         """Number of durable entries."""
         return FRAMES * (len(self._stops) - 1) + len(self._stops[-1]) - 1 if self._stops else 0
 
+    @property
+    def stopped(self) -> bool:
+        return bool(self._stopped)
+
     def append(self, frames: Sequence[bytes]) -> int:
         """Write `frames` and return the index of the first, once all are durable.
 
