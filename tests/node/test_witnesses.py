@@ -26,6 +26,7 @@ from tongban.kit import statement
 from tongban.kit.keys import SigningKey
 from tongban.node.config import read as read_config
 from tongban.node.cosigning import LogContradicted
+from tongban.node.open_log import BURST
 from tongban.node.program import origin_of
 from tongban.tlog.checkpoint import LARGEST, Checkpoint, key_hash, parse, sign
 from tongban.tlog.cosignature import cosign, cosigners
@@ -239,6 +240,22 @@ def test_without_any_witness_that_answers_calls_go_on(city: Place) -> None:
         assert twin.node.cosigning.standing is None
         assert twin.node.cosigning.head == twin.node.log.note
         twin.run(twin.node.cosigning.close())
+
+
+def test_a_stranger_who_floods_is_one_peer_under_all_addresses_of_his_network(city: Place) -> None:
+    with inside(city, "twin-flooded", CONSUMER) as twin:
+
+        async def status(peer: str) -> int:
+            async def receive() -> dict[str, Any]:
+                raise AssertionError
+
+            reply = await twin.node.exchange._open("GET", b"/tile/0/999", peer, receive)
+            assert reply is not None
+            return reply.status
+
+        flood = [twin.run(status(f"2001:db8::{number % 7:x}")) for number in range(BURST + 9)]
+        assert flood == [404] * BURST + [429] * 9
+        assert twin.run(status("2001:db8:0:1::1")) == 404
 
 
 # --- witnesses that lie ----------------------------------------------------------------------------------
