@@ -44,6 +44,9 @@ ROOT_KEYS = [a_key("city", "root", n) for n in (1, 2, 3)]
 TIMESTAMP_KEY = a_key("city", "timestamp")
 LOG_KEY = a_key("city", "log")
 ANSWERING_KEY = a_key(CIVIL_AFFAIRS, "online")
+OWN_WITNESS, OTHER_WITNESS, OUTSIDE_WITNESS = (
+    a_key(owner, "witness") for owner in (CIVIL_AFFAIRS, TRANSPORT, "university.example")
+)
 MEMBER_ROOTS = {code: a_key(code, "root") for code in (CIVIL_AFFAIRS, TRANSPORT, TAX)}
 
 LONG_AGO, FAR = NOON - 400 * DAY, NOON + 400 * DAY
@@ -119,6 +122,29 @@ def a_rule(by: Sequence[SigningKey] = (APPROVAL_KEY,), **change: Any) -> Stateme
         "digest": RULE_DIGEST, "text": "status = '已婚'", "parameters": {}, "facts": {}, "vocabulary": 1,
     }  # fmt: skip
     return sign(body | change, *by)
+
+
+def a_witness(key: SigningKey, member: str | None, port: int, **change: Any) -> dict[str, Any]:
+    """One of those whom the entry `witnessing` names; on this machine, inside the administration."""
+    body = {
+        "name": key.id, "member": member, "address": f"http://127.0.0.1:{port}", "certificate": None,
+        "public": public64(key), "outside": False,
+    }  # fmt: skip
+    return body | change
+
+
+def the_witnesses() -> list[dict[str, Any]]:
+    """A department's, another's, and one that belongs to nobody in the city."""
+    return [
+        a_witness(OWN_WITNESS, CIVIL_AFFAIRS, 8001),
+        a_witness(OTHER_WITNESS, TRANSPORT, 8002),
+        a_witness(OUTSIDE_WITNESS, None, 8003, outside=True),
+    ]
+
+
+def a_witnessing(by: Sequence[SigningKey] = (), **change: Any) -> Statement:
+    body = {"kind": "witnessing", "version": 2, "k": 2, "witnesses": the_witnesses()}
+    return sign(body | change, *(by or ROOT_KEYS[:2]))
 
 
 def the_entries() -> list[Statement]:

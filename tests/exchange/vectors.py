@@ -7,7 +7,7 @@ import base64
 import hashlib
 from collections.abc import Iterator
 
-from tests.exchange.city import ANSWERING_KEY, LOG_KEY, ORIGIN, ROOT_KEYS, TIMESTAMP_KEY, Hub, the_entries
+from tests.exchange.city import ANSWERING_KEY, LOG_KEY, ORIGIN, ROOT_KEYS, TIMESTAMP_KEY, Hub, a_witnessing, the_entries
 from tests.world import (
     APPLICANT,
     APPROVAL_KEY,
@@ -47,7 +47,17 @@ KEYS = (
 
 
 def section() -> str:
-    parts = [TITLE, *_keys(), *_request(), *_answer(), *_grant(), *_tickets(), *_directory(), *_batches()]
+    parts = [
+        TITLE,
+        *_keys(),
+        *_request(),
+        *_answer(),
+        *_grant(),
+        *_tickets(),
+        *_directory(),
+        *_witnessing(),
+        *_batches(),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -136,6 +146,10 @@ def _directory() -> Iterator[str]:
     held = directory.leaf(head.digest(), head.body["version"])
     yield f"Its leaf in the log `{ORIGIN}`, and the leaf's hash:"
     yield block(held, leaf_hash(held).hex())
+
+
+def _witnessing() -> Iterator[str]:
+    yield from _signed("**Witnessing**, which is not among those entries", a_witnessing())
 
 
 def _batches() -> Iterator[str]:

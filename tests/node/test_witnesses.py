@@ -21,6 +21,7 @@ from tests.node.place import CONSUMER, POLICE, PROVIDER, Place, lay_out
 from tests.node.running import NodeProcess, inside, opened, until
 from tests.node.running import entries as entries_of
 from tests.world import APPLICANT
+from tongban.cli.main import main
 from tongban.exchange.listing import compose
 from tongban.kit import statement
 from tongban.kit.keys import SigningKey
@@ -31,7 +32,7 @@ from tongban.node.program import origin_of
 from tongban.tlog.checkpoint import LARGEST, Checkpoint, key_hash, parse, sign
 from tongban.tlog.cosignature import cosign, cosigners
 from tongban.tlog.tile import ENTRIES, Tile, bundle
-from tongban.tlog.witness import MOST_BYTES, request
+from tongban.tlog.witness import MOST_BYTES
 
 #: The three that run; the five others are listed as witnesses too and never answer.
 RUNNING = (PROVIDER, CONSUMER, POLICE)
@@ -115,6 +116,35 @@ def test_anybody_reads_the_leaves_and_nobody_the_records(city: Place, nodes: dic
     assert (status, len(got)) == (200, 32 * size)
 
 
+def audited(capsys: pytest.CaptureFixture[str], city: Place, node: NodeProcess, file: Path) -> tuple[int, Any]:
+    """What a stranger with the city's directory finds at a node's address."""
+    url = f"http://127.0.0.1:{node.port}"
+    capsys.readouterr()
+    status = main(["log", "verify", url, "--directory", str(city.published), "--remember", str(file), "--json"])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def test_anybody_audits_a_running_node_from_outside(
+    city: Place, nodes: dict[str, NodeProcess], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    provider = nodes[PROVIDER]
+    asked(city, provider, 2)
+    note = cosigned(city, provider, size := provider.size())
+    status, found = audited(capsys, city, provider, tmp_path / "seen")
+    assert (status, found["holds"], found["problems"]) == (0, True, [])
+    assert (found["entries"], sum(found["kinds"].values())) == (size, size)
+    assert "opaque" not in found["kinds"]
+    assert (len(found["witnesses"]), found["wanted"], found["outside"]) == (2, 2, False)
+    assert parse((tmp_path / "seen").read_bytes())[0] == parse(note)[0]
+    asked(city, provider)
+    cosigned(city, provider, size + 1)
+    status, found = audited(capsys, city, provider, tmp_path / "seen")
+    assert (status, found["entries"]) == (0, size + 1)
+    assert audited(capsys, city, nodes[CONSUMER], tmp_path / "seen")[1]["problems"] == [
+        {"code": "tlog.checkpoint_invalid", "place": "the checkpoint remembered"}
+    ]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -147,24 +177,24 @@ def test_strangers_get_no_cosignature(city: Place, nodes: dict[str, NodeProcess]
     assert fetched(police, "/add-checkpoint", "POST", b"old 0\n\n" + foreign)[0] == 404
 
 
-def test_what_is_damaged_is_told_to_strangers_in_one_line_and_printed_once(
+def test_a_witness_that_lost_its_memory_of_a_log_cosigns_nothing_of_it_and_says_so_in_one_line(
     city: Place, nodes: dict[str, NodeProcess]
 ) -> None:
-    asked(city, nodes[PROVIDER])
-    note, police = cosigned(city, nodes[PROVIDER], 1), nodes[POLICE]
-    origin = parse(note)[0].origin
-    memory = police.folder / "witness" / f"{sha256(origin.encode()).hexdigest()}.note"
-    kept, before = memory.read_bytes(), len(police.said())
-    memory.write_bytes(b"damaged")
+    police = nodes[POLICE]
+    note = cosigned(city, nodes[CONSUMER], 0)
+    digest = sha256(origin_of(read_config(nodes[CONSUMER].folder)).encode()).hexdigest()
+    memory = police.folder / "witness" / f"{digest}.note"
+    kept = until(lambda: memory.exists() and memory.read_bytes(), "it was shown the log")
     try:
-        for _ in range(3):
-            assert fetched(police, f"/witnessed/{memory.stem}")[0] == 503
-            assert fetched(police, "/add-checkpoint", "POST", request(0, [], note))[0] == 503
+        memory.write_bytes(kept[:-9])
+        said = len(police.said())
+        assert fetched(police, f"/witnessed/{digest}")[0] == 503
+        assert fetched(police, "/add-checkpoint", "POST", b"old 0\n\n" + note)[0] == 503
+        assert police.said()[said:].count("tlog.witness_damaged") >= 2
+        assert "Traceback" not in police.said()[said:]
     finally:
         memory.write_bytes(kept)
-    printed = police.said()[before:]
-    assert printed.count("tlog.witness_damaged") == 1
-    assert "Traceback" not in printed
+    assert fetched(police, f"/witnessed/{digest}")[0] == 200
 
 
 def test_a_witness_that_was_away_catches_up(city: Place, nodes: dict[str, NodeProcess]) -> None:

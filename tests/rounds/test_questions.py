@@ -16,6 +16,7 @@ from tests.rounds.world import (
     organisation,
 )
 from tongban.exchange.bulk import Keys, read_keys
+from tongban.rounds.key_columns import KeyColumns
 from tongban.rounds.questions import parts
 from tongban.rules.verdict import COMMON
 
@@ -24,7 +25,7 @@ IDENTITY, HANDLER_IDENTITY, _, _, BUSINESS = QUESTIONS
 
 def all_parts(question, *lines, **more):
     listed = a_list(lines)
-    return listed, parts(question, listed, question.applies(listed.table) == 1, **more)
+    return listed, parts(question, KeyColumns(listed), question.applies(listed.table) == 1, **more)
 
 
 def keys(part):

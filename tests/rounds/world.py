@@ -25,8 +25,9 @@ from tongban.rounds import applications, draw, recheck, steps
 from tongban.rounds.answers import Came, keep_answer
 from tongban.rounds.folder import RoundFolder, Stage
 from tongban.rounds.freeze import freeze
+from tongban.rounds.key_columns import HANDLER, SUBJECT
 from tongban.rounds.policy import Policy, read_policy
-from tongban.rounds.questions import HANDLER, SUBJECT, Part, Question
+from tongban.rounds.questions import Part, Question
 from tongban.rounds.round import Round, new_round, open_folder, read_round
 from tongban.rounds.verdicts import Asking
 from tongban.rules.decision import Decision, Group

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from tongban.kit import canonical
 from tongban.kit.keys import SigningKey
+from tongban.tlog import cosignature
 from tongban.tlog.checkpoint import Checkpoint, key_hash, sign, verifier_key
 from tongban.tlog.entry import frame, make
 from tongban.tlog.persons import person_leaf, persons_root
 from tongban.tlog.pseudonym import pseudonym
+from tongban.tlog.tile import ENTRIES, Tile, bundle, hashes
 from tongban.tlog.tree import Tree, leaf_hash
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "log.md"
-HEADING = "## 10. Vectors\n"
+HEADING = "## 12. Vectors\n"
 
 SALT = bytes(range(32))
 SUBJECT_KEY = bytes(range(32, 64))
@@ -24,6 +26,7 @@ SEED = hashlib.sha256(b"tongban/vector").digest()
 ORIGIN = "11990100TB000001XB/civil-affairs"
 RECORD = {"status": 200, "at": "2014-06-09T04:00:00Z", "purpose": "小客车指标摇号", "fields": ["status"]}
 KEYS = hashlib.sha256(b"key column").hexdigest()
+WITNESS, SEEN = "11990100TB0000028B.witness.1", 1402286400
 ACT = {
     "at": "2014-06-09T04:00:00Z", "operator": "T-0001", "system": "department systems", "round": "2014-06",
     "stage": "opened", "digest": KEYS, "evaluated": "2014-06-08",
@@ -55,6 +58,23 @@ Consistency proof from size 3 to size 7:
 
 ```
 {consistency}
+```
+"""
+
+
+def tiles() -> str:
+    leaves = [f"leaf {number}".encode() for number in range(3)]
+    held = Tree()
+    held.extend(b"".join(map(leaf_hash, leaves)))
+    entries, level = Tile(ENTRIES, 0, 3), Tile(0, 0, 3)
+    return f"""**Tiles** of the log of the first three, `{entries.path}` and `{level.path}`, hexadecimal:
+
+```
+{_lines(bundle(leaves).hex())}
+```
+
+```
+{_lines(hashes(held, level).hex())}
 ```
 """
 
@@ -129,8 +149,37 @@ Size 7, root the bytes 0x00 to 0x1f:
 """
 
 
+def cosigned() -> str:
+    key = SigningKey(WITNESS, hashlib.sha256(WITNESS.encode()).digest())
+    text = Checkpoint(ORIGIN, 7, bytes(range(32))).text()
+    line = cosignature.cosign(text, WITNESS, key, SEEN)
+    return f"""**Cosignature** of that checkpoint at {SEEN}, by the witness `{WITNESS}`.
+Its key's seed is the SHA-256 of its name. Public key, key hash, and the key as C2SP tools take it:
+
+```
+{key.public.public.hex()}
+{cosignature.key_hash(WITNESS, key.public).hex()}
+{cosignature.verifier_key(WITNESS, key.public)}
+```
+
+Signed bytes:
+
+```
+cosignature/v1
+time {SEEN}
+{text.decode()}```
+
+Line:
+
+```
+{line.decode()}```
+
+Path at the witness: `/witnessed/{hashlib.sha256(ORIGIN.encode()).hexdigest()}`
+"""
+
+
 def section() -> str:
-    return "\n".join((HEADING, tree(), entry(), persons(), checkpoint()))
+    return "\n".join((HEADING, tree(), tiles(), entry(), persons(), checkpoint(), cosigned()))
 
 
 def _lines(text: str) -> str:

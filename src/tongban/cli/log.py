@@ -50,6 +50,12 @@ class NotAPerson(Invalid):
     remedy = "Write it alone into a file, or type it when asked with --key-file -; see --help for the domains."
 
 
+class OptionElsewhere(Invalid):
+    code = "cli.usage"
+    message = "{option} does nothing here: {why}."
+    remedy = "Leave it out, so that nobody believes it was done."
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     made = add_verbs(parser, _VERBS)
     for verb, one in made.items():
@@ -92,7 +98,11 @@ def _verify(args: argparse.Namespace) -> int:
     if isinstance(args.log, str):
         from tongban.cli import log_remote
 
+        if args.signatures:
+            raise OptionElsewhere(option="--signatures", why="records, where signatures stand, leave no node")
         return log_remote.verify(args)
+    if args.remember:
+        raise OptionElsewhere(option="--remember", why="a folder keeps every checkpoint; give an address")
     return _verify_folder(args)
 
 

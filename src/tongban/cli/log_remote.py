@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import http.client
+import re
 import ssl
 import threading
 from collections import deque
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from tongban.cli import console
 from tongban.cli.keyring import Keyring, LogKeyUnlisted, NoDirectory, keyring
 from tongban.cli.log_check import MEANING
+from tongban.exchange.listing import Node
 from tongban.kit.durable import write_durably
 from tongban.kit.errors import Invalid, Unavailable
 from tongban.tlog.checkpoint import CheckpointInvalid
@@ -25,6 +27,7 @@ from tongban.tlog.remote import Remote, audit, head_of, tiles, unseen
 
 #: Connections at once, seconds for one file, bytes of the largest: a bundle of 256 leaves of 64 KiB.
 _AT_ONCE, _PATIENCE, _LARGEST = 8, 30, 17 * 1024 * 1024
+_ADDRESS = re.compile(r"(?i:https?)://[0-9A-Za-z.:\[\]-]{1,200}")
 
 
 class LogUnreachable(Unavailable):
@@ -36,18 +39,24 @@ class LogUnreachable(Unavailable):
 class AddressInvalid(Invalid):
     code = "cli.address_invalid"
     message = "{address} is no address of a log."
-    remedy = "Give http://HOST:PORT on this machine, or https://HOST:PORT."
+    remedy = "Give http://HOST:PORT or https://HOST:PORT, with nothing behind it."
+
+
+class RememberUnusable(Invalid):
+    code = "cli.remember_unusable"
+    message = "{file} cannot keep the head that was seen last ({what})."
+    remedy = "Name with --remember a file in a folder that is there and may be written."
 
 
 class Web:
     """Fetches files of one log, on a few connections that are kept. The directory names the certificate, if listed."""
 
     def __init__(self, address: str, certificate: str | None) -> None:
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+        place = _place(address)
+        if place is None:
             raise AddressInvalid(address=address)
-        self.address = address.rstrip("/")
-        self._scheme, self._host, self._port = parts.scheme, parts.hostname, parts.port
+        self.address = address
+        self._scheme, self._host, self._port = place
         self._certificate = certificate
         self._held = threading.local()
         self._pool = ThreadPoolExecutor(_AT_ONCE)
@@ -57,18 +66,18 @@ class Web:
 
     def fetch(self, paths: Iterable[str]) -> Iterator[bytes]:
         """Bodies in the order of `paths`, a few of them ahead. Raises LogUnreachable."""
-        # Never all at once: a head may name more files than a machine could list.
-        waiting = iter(paths)
-        ahead = deque(self._pool.submit(self._get, path) for path in islice(waiting, 4 * _AT_ONCE))
+        coming = iter(paths)
+        ahead = deque(self._pool.submit(self._get, path) for path in islice(coming, 4 * _AT_ONCE))
         while ahead:
             yield ahead.popleft().result()
-            ahead.extend(self._pool.submit(self._get, path) for path in islice(waiting, 1))
+            ahead.extend(self._pool.submit(self._get, path) for path in islice(coming, 1))
 
     def _get(self, path: str) -> bytes:
         for kept in (True, False):
             try:
                 return self._got(path)
-            except (OSError, http.client.HTTPException) as error:
+            # A name that no name service could be asked for is a UnicodeError.
+            except (OSError, http.client.HTTPException, UnicodeError) as error:
                 self._held.connection = None
                 # A connection that was kept may have ended meanwhile; a new one that fails says something.
                 if not kept:
@@ -99,31 +108,52 @@ class Web:
         if self._certificate and hashlib.sha256(shown).hexdigest() != self._certificate:
             connection.close()
             raise ssl.SSLError("another certificate than the directory names")
+        # It would open itself again, and look at no certificate.
+        connection.auto_open = False
         return connection
 
 
+def _place(address: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port: two addresses are one if these are the same. None: it is none."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host or port == 0 or not _ADDRESS.fullmatch(address):
+        return None
+    return parts.scheme, host, port or (443 if parts.scheme == "https" else 80)
+
+
 def verify(args: argparse.Namespace) -> int:
+    address, former = args.log.rstrip("/"), _remembered(args.remember)
     ring = keyring(args.directory, Path("/"), args.root)
     if ring is None:
-        raise NoDirectory(place=args.log)
-    address = args.log.rstrip("/")
-    listed = next((node for one in ring.directories for node in one.nodes.values() if node.address == address), None)
+        raise NoDirectory(place=address)
+    listed = _listed(ring, address)
     web = Web(address, listed.certificate if listed else None)
     try:
         found = _head(web, ring)
         if listed is not None and found.head.origin != listed.origin:
-            found.problem("cli.foreign_checkpoint", "newest checkpoint")
+            found.problem("cli.other_log", "newest checkpoint")
         with console.progress("日志 · tiles", tiles(found.head.size)) as advance:
-            audit(found, web.fetch, _remembered(args.remember), advance)
+            audit(found, web.fetch, former, advance)
     finally:
         web.close()
     if args.remember and found.holds:
-        write_durably(args.remember, found.note)
+        _remember(args.remember, found.note)
     if args.json:
         console.emit(_json(found, ring))
     else:
-        _tell(args.log, found, ring)
+        _tell(address, found, ring)
     return 0 if found.holds else 1
+
+
+def _listed(ring: Keyring, address: str) -> Node | None:
+    """The node that has this address in the newest directory that knows it."""
+    sought = _place(address)
+    nodes = (node for one in ring.directories for node in one.nodes.values())
+    return next((node for node in nodes if sought and _place(node.address) == sought), None)
 
 
 def _head(web: Web, ring: Keyring) -> Remote:
@@ -143,7 +173,24 @@ def _quorum(ring: Keyring, origin: str) -> Quorum:
 
 
 def _remembered(file: Path | None) -> bytes | None:
-    return file.read_bytes() if file and file.exists() else None
+    """Raises RememberUnusable: found now rather than after an hour of fetching."""
+    if file is None:
+        return None
+    if not file.parent.is_dir():
+        raise RememberUnusable(file=file, what="its folder is not there")
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RememberUnusable(file=file, what=error.strerror) from None
+
+
+def _remember(file: Path, note: bytes) -> None:
+    try:
+        write_durably(file, note)
+    except OSError as error:
+        raise RememberUnusable(file=file, what=error.strerror) from None
 
 
 # --- telling --------------------------------------------------------------------------------------
@@ -175,9 +222,8 @@ def _tell(address: str, found: Remote, ring: Keyring) -> None:
     console.table(("条目 entries", "found"), [*rows, ("together", found.head.size)], right=(1,))
     console.say()
     for one in found.seen:
-        when = datetime.fromtimestamp(one.time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         outside = "  外部 outside" if one.witness in found.quorum.outside else ""
-        console.say(f"见证 · seen by {one.witness} at {when}{outside}")
+        console.say(f"见证 · seen by {one.witness} at {_when(one.time)}{outside}")
     for name in unseen(found) if found.quorum.k else ():
         console.say(f"       not by  {name}")
     if found.seen and not found.quorum.outside_seen(found.seen):
@@ -187,13 +233,19 @@ def _tell(address: str, found: Remote, ring: Keyring) -> None:
     console.say(_verdict(found))
 
 
+def _when(time: int) -> str:
+    try:
+        return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"second {time}, which is in no calendar"
+
+
 def _verdict(found: Remote) -> str:
     if found.found or not found.signed:
         return f"日志不成立 · The log does NOT hold: {found.found} things do not fit."
     if not found.quorum.reached(found.seen):
         few = f"{len(found.seen)} of {found.quorum.k} witnesses have seen this head"
         return f"见证不足 · Not witnessed: {few}; somebody may be shown another."
-    said = (
-        f"all {found.head.size:,} entries are those under the signed head, which {len(found.seen)} witnesses have seen"
-    )
+    seen = f"{len(found.seen)} witnesses have" if found.seen else "no witness has"
+    said = f"all {found.head.size:,} entries are those under the signed head, which {seen} seen"
     return f"日志成立 · The log holds: {said}."

@@ -24,7 +24,7 @@ from tongban.tlog.tile import Tile, read_path
 from tongban.tlog.tree import OutsideTree
 from tongban.tlog.witness import MOST_BYTES, Witness
 
-_told = logging.getLogger("tongban.node")
+_log = logging.getLogger("tongban.node")
 
 #: Requests of one address a second, and at once: whoever follows a log needs two for 256 entries.
 PER_SECOND, BURST = 500, 2000
@@ -32,7 +32,7 @@ PER_SECOND, BURST = 500, 2000
 _TEXT = b"text/plain; charset=utf-8"
 _WITNESSED = re.compile(rb"/witnessed/([0-9a-f]{64})")
 _NONE = Reply(404, [(b"content-type", _TEXT)], b"there is nothing here\n")
-_UNREADABLE = Reply(503, [(b"content-type", _TEXT)], b"this cannot be read or kept here now\n")
+_NOT_NOW = Reply(503, [(b"content-type", _TEXT)], b"this cannot be told now\n")
 _WRONG_METHOD = Reply(405, [(b"content-type", _TEXT)], b"this path is not asked in this way\n")
 
 
@@ -52,7 +52,6 @@ class OpenLog:
         self._log, self._heads, self._witness, self._origins = log, heads, witness, origins
         self._bodies, self._clock = bodies, clock
         self._rate = Buckets(PER_SECOND, BURST)
-        self._said: set[str] = set()  #: faults that were told
 
     async def answer(self, method: str, path: bytes, peer: str, receive: Receive) -> Reply | None:
         """None: the path is none of these."""
@@ -66,18 +65,17 @@ class OpenLog:
             if act is not None:
                 act.close()
             return _refused(refused)
-        return _WRONG_METHOD if act is None else await self._acted(act)
+        return _WRONG_METHOD if act is None else await self._done(act)
 
-    async def _acted(self, act: Coroutine[Any, Any, Reply]) -> Reply:
+    async def _done(self, act: Coroutine[Any, Any, Reply]) -> Reply:
+        """What a stranger asks for must not fill the log of operation with traces, whatever the disk says."""
         try:
             return await act
         except (TongbanError, OSError) as error:
-            said = error.code if isinstance(error, TongbanError) else type(error).__name__
-            # Once: what strangers may ask for as often as they like must not fill a disk with what went wrong.
-            if said not in self._said:
-                self._said.add(said)
-                _told.error("%s: what strangers ask of the log here is not answered", said)
-            return _UNREADABLE
+            _log.error(
+                "%s", f"{error.code}: {error.said()}" if isinstance(error, TongbanError) else type(error).__name__
+            )
+            return _NOT_NOW
 
     async def _read(self, path: bytes) -> Reply:
         if path == b"/checkpoint":

@@ -5,6 +5,7 @@ Which snapshot a round saw first is remembered here too, and found again in the 
 
 import asyncio
 import os
+import time
 from typing import Any
 
 import orjson
@@ -18,6 +19,9 @@ from tongban.tlog.log import Log
 from tongban.tlog.persons import persons_root
 from tongban.tlog.pseudonym import pseudonym
 
+#: Keys that make a batch wait a second longer, and seconds that none waits longer than.
+KEYS_A_SECOND, LATEST = 300_000, 300
+
 
 class Persons:
     """Spooled batches and pinned snapshots of one node."""
@@ -25,6 +29,8 @@ class Persons:
     def __init__(self, log: Log, spool: Spool) -> None:
         self._log, self._spool = log, spool
         self._waiting: dict[str, int] = {}  #: spool name → index of the batch's entry
+        #: Keys of batches that wait, and when the first and the last of them were logged (monotonic seconds).
+        self._keys, self._first, self._last = 0, 0.0, 0.0
         self._pins: dict[tuple[str, str, str], str] = {}  #: consumer, round, resource → snapshot
         self._recall()
 
@@ -70,6 +76,7 @@ class Persons:
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         self._spool.put(name, bytes(sink.getvalue()))
+        self._keys += len(keys)
         return salt
 
     def logged(self, name: str, index: int | None) -> None:
@@ -77,7 +84,20 @@ class Persons:
         if index is None:
             self._spool.erase(name)
         else:
+            now = time.monotonic()
+            self._first, self._last = self._first if self._waiting else now, now
             self._waiting[name] = index
+
+    def due(self) -> bool:
+        """Whether the persons of the batches that wait are to be committed now.
+
+        A large batch is seldom alone: the round that sent it asks further departments, and they may share this machine.
+        So the more keys wait, the longer nothing may have come, up to a minute; and none waits for five.
+        """
+        if not self._waiting:
+            return False
+        now = time.monotonic()
+        return now - self._last >= min(self._keys / KEYS_A_SECOND, 60) or now - self._first >= LATEST
 
     def waiting(self) -> int:
         return len(self._waiting)
@@ -97,6 +117,7 @@ class Persons:
                 continue
             await self._commit_one(name, count, root)
             done += 1
+        self._keys = 0
         if damaged:
             raise damaged
         return done

@@ -384,7 +384,7 @@ def _jobs(node: Node) -> list[Coroutine[Any, Any, None]]:
         node.bodies.sweep(),
         _every(CHECKPOINT_SECONDS, lambda: _checkpoint(node)),
         _every(CHECKPOINT_SECONDS, node.cosigning.show),
-        _every(PERSONS_SECONDS, lambda: _persons(node)),
+        _every(PERSONS_SECONDS, lambda: _due_persons(node)),
         _every(HOUR, lambda: _hourly(node)),
     ]
 
@@ -408,6 +408,11 @@ async def _checkpoint(node: Node) -> None:
     directory = node.source.current
     issued_at = directory.head.issued_at if directory else 0
     node.clock.floor = max(node.clock.floor, node.journal.latest, issued_at)
+
+
+async def _due_persons(node: Node) -> None:
+    if node.persons.due():
+        await node.persons.commit()
 
 
 async def _persons(node: Node) -> None:

@@ -7,6 +7,7 @@ on the way out and on the way back, so no application code ever reaches a depart
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tongban.exchange.bulk import MOST_ROWS, key_digest, write_keys
-from tongban.identity.columns import citizen_keys
-from tongban.identity.identifiers import Domain
 from tongban.rounds.applications import Applications, Flags
+from tongban.rounds.key_columns import HANDLER, SUBJECT, Chosen, Cut, KeyColumns, Rows
 from tongban.rules.compile import CompiledCondition, CompiledRule
 from tongban.rules.engine import applies
 from tongban.rules.verdict import COMMON_BY_NUMBER, Reason
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
-
-#: Whose key a question is asked with: the applicant's, person or unit, or that of who handles a unit's application.
-SUBJECT, HANDLER = "subject", "handler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ def question_of(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Part:
     """One request to one department.
 
@@ -93,8 +90,8 @@ class Part:
     name: str  #: unique within the rule, "citizen-0"
     domain: str
     keys: Any
-    applications: Ints
-    rows: Ints
+    applications: Rows
+    rows: Rows
 
     @property
     def file(self) -> str:
@@ -103,6 +100,10 @@ class Part:
 
     def digest(self) -> str:
         """Digest of the key column, as ticket and answer name it."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         return key_digest(self.keys["k"])
 
     def body(self) -> bytes:
@@ -121,7 +122,7 @@ def with_bad_key(question: Question, applications: Applications) -> Flags:
 
 
 def parts(
-    question: Question, applications: Applications, asked: Flags, prefix: str = "", largest: int = MOST_ROWS
+    question: Question, columns: KeyColumns, asked: Flags, prefix: str = "", largest: int = MOST_ROWS
 ) -> Sequence[Part]:
     """The parts that ask `question` about the applications in `asked` which have a good key and are not settled.
 
@@ -129,40 +130,24 @@ def parts(
     asked columns (two spellings of a name): then each further spelling stands in a further part, for keys in a
     part are strictly ascending.
     """
+    applications = columns.applications
     good = applications.column(question.about).is_valid().to_numpy(zero_copy_only=False)
     wanted = asked & good & applications.flags("fits") & ~applications.settled()
     found = []
-    for domain, rows in _by_domain(question, applications, wanted):
-        keys = _keys(question, applications, domain, rows)
-        shapes = _shapes(question, applications, rows)
-        for number, (own, at) in enumerate(_layers(keys, shapes, largest)):
-            table = _key_table(question, applications, keys, rows, own, at)
-            order = np.argsort(rows[own], kind="stable")
-            found.append(Part(question.rule, f"{prefix}{domain}-{number}", domain, table, rows[own][order], at[order]))
+    for domain, chosen in columns.by_domain(question.about, wanted):
+        cuts = _layered(question, applications, chosen, largest) if chosen.doubled else chosen.cuts(largest)
+        for number, cut in enumerate(cuts):
+            table = _key_table(question, applications, cut)
+            found.append(Part(question.rule, f"{prefix}{domain}-{number}", domain, table, cut.applications, cut.rows))
     return found
 
 
-def _by_domain(question: Question, applications: Applications, wanted: Flags) -> Iterator[tuple[str, Ints]]:
-    if question.about == HANDLER:
-        if wanted.any():
-            yield Domain.CITIZEN.value, np.flatnonzero(wanted)
-        return
-    domains = applications.column("domain")
-    for domain in sorted(pc.unique(domains.drop_null()).to_pylist()):
-        same = pc.fill_null(pc.equal(domains, domain), False).to_numpy(zero_copy_only=False)
-        if (same & wanted).any():
-            yield domain, np.flatnonzero(same & wanted)
+def _layered(question: Question, applications: Applications, chosen: Chosen, largest: int) -> list[Cut]:
+    shapes = _shapes(question, applications, chosen.rows)
+    return [chosen.cut(own, at) for own, at in _layers(chosen.keys, shapes, largest)]
 
 
-def _keys(question: Question, applications: Applications, domain: str, rows: Ints) -> Any:
-    """Key of each row, as an array that sorts in the order of the wire: int64, or bytes of ASCII text."""
-    texts = applications.column(question.about).take(pa.array(rows))
-    if domain == Domain.CITIZEN:
-        return citizen_keys(texts).to_numpy()
-    return np.asarray(texts.to_pylist(), dtype=np.bytes_)
-
-
-def _shapes(question: Question, applications: Applications, rows: Ints) -> Ints:
+def _shapes(question: Question, applications: Applications, rows: Rows) -> Ints:
     """A number for each row, the same for rows whose asked columns are all the same."""
     found = np.zeros(len(rows), np.int64)
     for asked in question.asks:
@@ -192,11 +177,10 @@ def _layers(keys: Any, shapes: Ints, largest: int) -> Iterator[tuple[Ints, Ints]
             yield order[here[cut]], row[cut] - start
 
 
-def _key_table(question: Question, applications: Applications, keys: Any, rows: Ints, own: Ints, at: Ints) -> Any:
+def _key_table(question: Question, applications: Applications, cut: Cut) -> Any:
     """The key column of one part, with the asked columns; each key's values come from its first application."""
-    first = own[np.flatnonzero(np.append(True, at[1:] != at[:-1]))]
-    k = pa.array(keys[first]) if keys.dtype == np.int64 else pa.array(keys[first].astype(str), pa.string())
+    k = pa.array(cut.keys) if cut.keys.dtype == np.int64 else pa.array(cut.keys.astype(str), pa.string())
     columns: Mapping[str, Any] = {
-        asked: applications.column(question.column_of(asked)).take(pa.array(rows[first])) for asked in question.asks
+        asked: applications.column(question.column_of(asked)).take(pa.array(cut.first)) for asked in question.asks
     }
     return pa.table({"k": k, **columns})

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tongban.kit.errors import Invalid
 from tongban.rounds import parquet
@@ -20,6 +21,7 @@ from tongban.rules.decision import NO_RULE, Decision, Outcome, decide_all
 from tongban.rules.verdict import COMMON, Verdict
 
 NO_APPLICABLE_RULE = "no_applicable_rule"
+SETTLED = (DUPLICATE, CONFLICT)
 _NOBODY = COMMON[NO_APPLICABLE_RULE].number
 
 
@@ -39,13 +41,14 @@ class Findings:
         outcome: uint8, `rules.decision.Outcome`.
         rule: uint8, position of the question whose reason it is, NO_RULE if no single rule gave it.
         reason: uint8, number of that reason; of a common one, or 0, where no rule gave it.
-        settled: text or None, the reason of those that another application for the same subject settles.
+        settled: uint8, 0, or for those that another application for the same subject settles 1 + the place of the
+            reason in SETTLED.
     """
 
     outcome: Bytes
     rule: Bytes
     reason: Bytes
-    settled: npt.NDArray[np.object_]
+    settled: Bytes
 
 
 def decide(
@@ -64,7 +67,7 @@ def decide(
         outcome=np.full(count, Outcome.NEEDS_PERSON, np.uint8),
         rule=np.full(count, NO_RULE, np.uint8),
         reason=np.full(count, _NOBODY, np.uint8),
-        settled=np.asarray(applications.column("settled").to_numpy(zero_copy_only=False)),
+        settled=_settled(applications),
     )
     kinds = applications.column("kind").dictionary_encode()
     codes = np.asarray(kinds.indices)
@@ -72,9 +75,15 @@ def decide(
         if kind in decisions:
             _check(decisions[kind], kind, place)
             _decide_kind(decisions[kind], np.flatnonzero(codes == code), questions, place, columns, found)
-    for reason, outcome in ((DUPLICATE, Outcome.NOT_ELIGIBLE), (CONFLICT, Outcome.NEEDS_PERSON)):
-        rows = found.settled == reason
+    for number, outcome in enumerate((Outcome.NOT_ELIGIBLE, Outcome.NEEDS_PERSON), 1):
+        rows = found.settled == number
         found.outcome[rows], found.rule[rows], found.reason[rows] = outcome, NO_RULE, 0
+    return found
+
+
+def _settled(applications: Applications) -> Bytes:
+    place = pc.fill_null(pc.index_in(applications.column("settled"), pa.array(SETTLED)), -1)
+    found: Bytes = (place.to_numpy(zero_copy_only=False) + 1).astype(np.uint8)
     return found
 
 
@@ -113,7 +122,8 @@ def result_table(
     Shape
         application; status: eligible, not_eligible, needs_person; rule: name of the rule that gave the reason;
         reason: its code, null when eligible; then for each rule `<name>`: met, not_met, unknown, not_applicable,
-        and `<name>_reason`: a code, null when met or not applicable. Ascending by application.
+        and `<name>_reason`: a code, null when met or not applicable. Ascending by application. All but the first
+        column are dictionaries of texts.
     """
     table = {
         "application": applications.column("application"),
@@ -129,8 +139,10 @@ def result_table(
 
 
 def _coded(numbers: npt.NDArray[Any], words: Sequence[str | None]) -> Any:
-    """Each number's word."""
-    return pa.array(words, pa.string()).take(pa.array(numbers))
+    """Each number's word, as a column that holds each word once; sorted, so that the file's bytes are fixed."""
+    known = sorted({word for word in words if word is not None})
+    place = np.array([-1 if word is None else known.index(word) for word in words], np.int32)[numbers]
+    return pa.DictionaryArray.from_arrays(pa.array(place, mask=place < 0), pa.array(known, pa.string()))
 
 
 def _codes(question: Question) -> list[str | None]:
@@ -144,15 +156,15 @@ def _rule_names(questions: Sequence[Question], findings: Findings) -> Any:
 
 
 def _final_reasons(questions: Sequence[Question], findings: Findings) -> Any:
-    reasons = np.full(len(findings.outcome), None, np.object_)
+    words: list[str | None] = [None, *SETTLED, NO_APPLICABLE_RULE]
+    place = np.zeros(len(findings.outcome), np.int32)
+    place[(findings.rule == NO_RULE) & (findings.reason == _NOBODY)] = words.index(NO_APPLICABLE_RULE)
     for number, question in enumerate(questions):
         own = findings.rule == number
-        reasons[own] = np.array(_codes(question), np.object_)[findings.reason[own]]
-    nobody = (findings.rule == NO_RULE) & (findings.reason == _NOBODY)
-    reasons[nobody] = NO_APPLICABLE_RULE
-    for reason in (DUPLICATE, CONFLICT):
-        reasons[findings.settled == reason] = reason
-    return pa.array(reasons, pa.string())
+        place[own] = len(words) + findings.reason[own].astype(np.int32)
+        words += _codes(question)
+    place = np.where(findings.settled, findings.settled, place)
+    return _coded(place, words)
 
 
 def to_bytes(table: Any) -> bytes:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from tongban.exchange.bulk import About
 from tongban.rounds import parquet
 from tongban.rounds.applications import Applications, Flags
+from tongban.rounds.key_columns import KeyColumns
 from tongban.rounds.questions import Bytes, Part, Question, parts, with_bad_key
 from tongban.rules.verdict import Verdict, pack, unknown
 
@@ -62,6 +63,8 @@ class Asking:
         self.questions = tuple(questions)
         self.applications = applications
         self.corrected = corrected or {}
+        self._keys = KeyColumns(applications)
+        self._made: dict[tuple[str, str], tuple[Flags, Sequence[Part]]] = {}
         #: By rule, for each application: 1 the rule is for it, 0 it is not, 2 the application does not say.
         self.concerned = {question.rule: question.applies(applications.table) for question in self.questions}
 
@@ -78,11 +81,16 @@ class Asking:
         return {rule: [*usual[rule], *more[rule]] for rule in usual}
 
     def _parts(self, *, first: bool, known: Flags, prefix: str = "") -> dict[str, Sequence[Part]]:
-        return {
-            question.rule: parts(question, self.applications, known & (self.concerned[question.rule] == 1), prefix)
-            for question in self.questions
-            if question.first == first
-        }
+        asked = [question for question in self.questions if question.first == first]
+        return {question.rule: self._parts_of(question, known, prefix) for question in asked}
+
+    def _parts_of(self, question: Question, known: Flags, prefix: str) -> Sequence[Part]:
+        """Made once: the same parts are asked for when they are sent, when heard and when put together."""
+        wanted = known & (self.concerned[question.rule] == 1)
+        held = self._made.get((question.rule, prefix))
+        if held is None or not np.array_equal(held[0], wanted):
+            held = self._made[question.rule, prefix] = (wanted, parts(question, self._keys, wanted, prefix))
+        return held[1]
 
     def first_columns(self, answer_of: AnswerOf) -> Verdicts:
         """The columns of the first questions."""

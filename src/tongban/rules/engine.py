@@ -209,6 +209,8 @@ def applies(
     condition: CompiledCondition, applications: pa.Table, *, at: date, memory_mb: int = 1_024, threads: int = 1
 ) -> Bytes:
     """For each application, in order: 1 the rule applies, 0 it does not, 2 the application does not say."""
+    if condition.program is None:
+        return np.ones(len(applications), np.uint8)
     with connected("", memory_mb=memory_mb, threads=threads) as connection:
         connection.register("batch_applications", _with_positions(applications))
         answer = _answer(connection, condition.duckdb(at, applications="batch_applications"), 600.0)

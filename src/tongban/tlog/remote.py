@@ -8,10 +8,12 @@ from tongban.kit.keys import PublicKey
 from tongban.tlog.audit import Problem
 from tongban.tlog.checkpoint import Checkpoint, CheckpointInvalid, parse, verify
 from tongban.tlog.cosignature import Cosigned, Quorum, cosigners
+from tongban.tlog.entry import KINDS, VERSION
 from tongban.tlog.tile import HEIGHT, WIDTH, TileInvalid, bundles, hashes, leaves_of, of_size
 from tongban.tlog.tree import Tree, leaf_hash
 
-#: Bodies of these paths, in this order. Raises Unavailable for what is not to be had.
+#: Bodies of these paths, in this order, which are asked for as it goes on: a head may claim any size at all.
+#: Raises Unavailable for what is not to be had.
 Fetch = Callable[[Iterable[str]], Iterator[bytes]]
 #: Keys that may sign for an origin.
 Keys = Callable[[str], Iterable[PublicKey]]
@@ -19,6 +21,8 @@ Keys = Callable[[str], Iterable[PublicKey]]
 Witnesses = Callable[[str], Quorum]
 #: Problems told one by one; the rest is counted.
 _TOLD = 20
+#: How leaves are counted whose kind this version does not know. A log could write anything there.
+OPAQUE = "opaque"
 
 
 @dataclass(slots=True)
@@ -46,9 +50,10 @@ class Remote:
 
 def tiles(size: int) -> int:
     """How many files an audit of so many entries fetches, the checkpoint apart."""
-    found = -(-size // WIDTH)
-    while size:
-        found, size = found - (-size // WIDTH), size >> HEIGHT
+    found, nodes = -(-size // WIDTH), size
+    while nodes:
+        found += -(-nodes // WIDTH)
+        nodes >>= HEIGHT
     return found
 
 
@@ -69,8 +74,8 @@ def head_of(note: bytes, keys: Keys, witnesses: Witnesses) -> Remote:
 def audit(found: Remote, fetch: Fetch, former: bytes | None, progress: Callable[[int], None]) -> None:
     """Fetch all leaves and all hashes, and hold them against the head, and the head against a `former` one.
 
-    `progress` is told of each file. What does not hold is a problem of `found`. Under a head that the log did not sign
-    nothing is fetched: anybody may name any size.
+    `progress` is told of each file. What does not hold is a problem of `found`. A head that the log's own member has
+    not signed says nothing of the log, so nothing is fetched for it.
     """
     if not found.signed:
         return
@@ -103,17 +108,21 @@ def _leaves(found: Remote, fetch: Fetch, progress: Callable[[int], None]) -> Tre
 def _count(found: Remote, index: int, leaf: bytes) -> None:
     try:
         said = canonical.decode(leaf)
-        kind = str(said["kind"])
-    except (canonical.NotCanonical, KeyError, TypeError):
+    except canonical.NotCanonical:
+        said = None
+    if not isinstance(said, dict):
         found.problem("tlog.leaf_not_canonical", f"entry {index}")
         return
+    kind = said.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS or said.get("v") != VERSION:
+        kind = OPAQUE
     found.kinds[kind] = found.kinds.get(kind, 0) + 1
 
 
 def _hashes(found: Remote, tree: Tree, fetch: Fetch, progress: Callable[[int], None]) -> None:
     """The tiles of hashes say the same as the leaves, for whoever is proved something by them alone."""
-    size = tree.size
-    for tile, data in zip(of_size(size), fetch(one.path for one in of_size(size)), strict=True):
+    asked = (one.path for one in of_size(tree.size))
+    for tile, data in zip(of_size(tree.size), fetch(asked), strict=True):
         if data != hashes(tree, tile):
             found.problem("tlog.tile_invalid", tile.path)
         progress(1)
