@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -47,6 +48,22 @@ def test_the_file_is_durable_before_it_has_its_name_and_the_name_before_it_is_to
     monkeypatch.setattr(os, "fsync", watched)
     write_durably(path, b"new")
     assert seen == [(False, False), (True, True)]
+
+
+def _write_often(path, byte):
+    for _ in range(50):
+        write_durably(path, byte * 100_000)
+
+
+def test_two_processes_that_write_one_file_never_leave_half_of_it(place):
+    place.write_bytes(b"a" * 100_000)
+    with ProcessPoolExecutor(2) as both:
+        work = [both.submit(_write_often, place, byte) for byte in (b"a", b"b")]
+        while not all(one.done() for one in work):
+            assert place.read_bytes() in (b"a" * 100_000, b"b" * 100_000)
+        for one in work:
+            one.result()
+    assert [*place.parent.iterdir()] == [place]
 
 
 def test_a_file_that_may_not_be_replaced_is_not(place):

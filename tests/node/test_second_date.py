@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from tests.node.asking import Asker, Got, numbers
-from tests.node.place import AT, PROVIDER, Place
+from tests.node.place import AT, MARRIAGE, PROVIDER, Place
 from tests.node.running import Inside, inside, leaf_of, opened, record_of
 from tests.node.test_today import midnight
 from tests.world import APPLICANT, HUSBAND
 from tongban.calendar.day import day_of
 from tongban.kit.errors import Refused
 
-OTHER, THIRD, FOURTH = "2014-06-10", "2013-01-01", "2012-02-29"
+#: As near the registers' day as the rule wants it: for others there is no answer about anybody.
+OTHER, THIRD, FOURTH = "2014-06-10", "2014-06-11", "2014-05-30"
 
 
 def about(found: Inside, place: Place, at: str, subject: str = APPLICANT, **change: Any) -> Got:
@@ -52,8 +53,9 @@ def test_a_refused_date_is_a_signed_answer_and_no_verdict(place: Place) -> None:
 
 def test_the_day_of_asking_is_always_answered(place: Place) -> None:
     with inside(place, "twin-dates-today", PROVIDER, start=midnight(place) - 1) as found:
-        assert about(found, place, AT).status == 200
         today = day_of(found.clock.now)
+        place.refresh("twin-dates-today", today, MARRIAGE)
+        assert about(found, place, (today - timedelta(2)).isoformat()).status == 200
         assert about(found, place, today.isoformat()).status == 200
         found.clock.forward(1)
         assert about(found, place, (today + timedelta(1)).isoformat()).status == 200
@@ -91,6 +93,18 @@ def test_a_person_asked_about_in_a_batch_may_be_asked_about_alone(place: Place) 
     with inside(place, "twin-dates-both", PROVIDER) as found:
         assert batch(found, place, AT).status == 200
         assert about(found, place, OTHER).status == 200
+
+
+def test_a_mistyped_year_holds_no_date_for_its_answer_is_not_about_the_person(place: Place) -> None:
+    with inside(place, "twin-dates-mistyped", PROVIDER) as found:
+        for mistyped in ("2041-06-08", "1914-06-08"):
+            got = about(found, place, mistyped)
+            assert (got.said["verdict"], got.said["reason"]) == ("unknown", "stale_snapshot")
+        start = found.clock.now
+    with opened(place.node("twin-dates-mistyped"), start + 60) as again:
+        assert about(again, place, AT).said["verdict"] == "met"
+        assert about(again, place, OTHER).code == "exchange.second_date"
+        assert about(again, place, "2041-06-08").said["reason"] == "stale_snapshot"
 
 
 def test_what_could_not_be_answered_holds_no_date(place: Place) -> None:

@@ -27,9 +27,10 @@ from tongban.kit import statement
 from tongban.kit.keys import SigningKey
 from tongban.node.config import read as read_config
 from tongban.node.cosigning import LogContradicted
+from tongban.node.open_log import BURST
 from tongban.node.program import origin_of
-from tongban.tlog.checkpoint import parse
-from tongban.tlog.cosignature import cosigners
+from tongban.tlog.checkpoint import LARGEST, Checkpoint, key_hash, parse, sign
+from tongban.tlog.cosignature import cosign, cosigners
 from tongban.tlog.tile import ENTRIES, Tile, bundle
 from tongban.tlog.witness import MOST_BYTES
 
@@ -238,8 +239,10 @@ def test_a_second_log_under_the_same_name_is_stopped_as_soon_as_it_is_shown(
         asker = Asker(city, now=twin.clock.seconds)
         assert twin.send(asker.query()).status == 200
         twin.node.log.checkpoint()
+        assert twin.node.answers()
         with pytest.raises(LogContradicted):
             twin.run(twin.node.cosigning.show())
+        assert not twin.node.answers()
         got = twin.send(asker.query())
         assert (got.status, got.code) == (503, "exchange.log_unavailable")
         twin.run(twin.node.cosigning.close())
@@ -267,6 +270,22 @@ def test_without_any_witness_that_answers_calls_go_on(city: Place) -> None:
         assert twin.node.cosigning.standing is None
         assert twin.node.cosigning.head == twin.node.log.note
         twin.run(twin.node.cosigning.close())
+
+
+def test_a_stranger_who_floods_is_one_peer_under_all_addresses_of_his_network(city: Place) -> None:
+    with inside(city, "twin-flooded", CONSUMER) as twin:
+
+        async def status(peer: str) -> int:
+            async def receive() -> dict[str, Any]:
+                raise AssertionError
+
+            reply = await twin.node.exchange._open("GET", b"/tile/0/999", peer, receive)
+            assert reply is not None
+            return reply.status
+
+        flood = [twin.run(status(f"2001:db8::{number % 7:x}")) for number in range(BURST + 9)]
+        assert flood == [404] * BURST + [429] * 9
+        assert twin.run(status("2001:db8:0:1::1")) == 404
 
 
 # --- witnesses that lie ----------------------------------------------------------------------------------
@@ -351,6 +370,44 @@ def test_what_a_witness_only_says_stops_nothing(
         twin.run(twin.node.cosigning.close())
 
 
+def test_a_witness_that_adds_lines_of_its_own_keeps_no_room_from_the_others(city: Place) -> None:
+    keys = [SigningKey(f"witness.{number}", bytes([number]) * 32) for number in (1, 2)]
+    with inside(city, "twin-crowded", CONSUMER) as twin:
+        cosigning = twin.node.cosigning
+
+        async def ask(witness: Any, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+            note = body.partition(b"\n\n")[2]
+            key = next(one for one in keys if one.id == witness.name)
+            line = cosign(parse(note)[1], key.id, key, int(twin.clock.now))
+            further = f"— {key.id} AAAAAAA=\n".encode()
+            return 200, line + further * ((LARGEST - len(note) - len(line)) // len(further))
+
+        cosigning._ask = ask  # type: ignore[method-assign]
+        city.put(statement_of(city, 103, 2, [witness(key.id, "http://127.0.0.1:9", key) for key in keys]))
+        twin.run(twin.node.source.pull())
+        twin.node.log.checkpoint()
+        twin.run(cosigning.show())
+        assert cosigning.standing is not None
+        assert [one.witness for one in cosigning.standing.seen] == [key.id for key in keys]
+
+
+def test_a_head_of_ours_proves_the_fork_whatever_others_wrote_below_it(city: Place) -> None:
+    former, listed = city.online_key(900_010, CONSUMER)
+    with inside(city, "twin-spoilt", CONSUMER) as twin:
+        cosigning, origin = twin.node.cosigning, twin.node.log.origin
+        head = sign(Checkpoint(origin, 7, bytes(32)), city.key(CONSUMER, "online"))
+        line = base64.b64encode(key_hash(origin, former.public) + bytes(64)).decode()
+
+        async def ask(witness: Any, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+            return 200, head + f"— {origin} {line}\n".encode()
+
+        cosigning._ask = ask  # type: ignore[method-assign]
+        city.put(listed, statement_of(city, 104, 0, [silent("away")]))
+        twin.run(twin.node.source.pull())
+        with pytest.raises(LogContradicted):
+            twin.run(cosigning.confirm())
+
+
 def test_a_head_that_is_shown_again_unchanged_is_shown_once_a_minute(city: Place) -> None:
     shown: list[bytes] = []
     with inside(city, "twin-again", CONSUMER) as twin:
@@ -361,7 +418,7 @@ def test_a_head_that_is_shown_again_unchanged_is_shown_once_a_minute(city: Place
             return 0, b""
 
         cosigning._ask = ask  # type: ignore[method-assign]
-        city.put(statement_of(city, 101, 0, [silent("away")]))
+        city.put(statement_of(city, 105, 0, [silent("away")]))
         twin.run(twin.node.source.pull())
         twin.node.log.checkpoint()
         twin.run(cosigning.show())
@@ -371,10 +428,16 @@ def test_a_head_that_is_shown_again_unchanged_is_shown_once_a_minute(city: Place
         cosigning._shown_at -= 60
         twin.run(cosigning.show())
         assert len(shown) > first
+        again = len(shown)
+        # Nobody of a new list has seen it yet.
+        city.put(statement_of(city, 106, 0, [silent("elsewhere")]))
+        twin.run(twin.node.source.pull())
+        twin.run(cosigning.show())
+        assert len(shown) > again
 
 
 def test_the_head_that_was_shown_last_is_shown_after_a_restart(city: Place, nodes: dict[str, NodeProcess]) -> None:
-    city.put(statement_of(city, 102, 2, _all_of(city)))
+    city.put(statement_of(city, 107, 2, _all_of(city)))
     provider = nodes[PROVIDER]
     asked(city, provider)
     note = cosigned(city, provider, provider.size())

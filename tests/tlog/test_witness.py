@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.tlog.cast import ORIGIN
 from tests.world import ANSWERING_KEY, CALLING_KEY, NOON
 from tongban.kit.keys import PublicKey, SigningKey
-from tongban.tlog.checkpoint import Checkpoint, CheckpointInvalid, parse, sign, verifier_key
+from tongban.tlog.checkpoint import Checkpoint, CheckpointInvalid, key_hash, parse, sign, verifier_key, verify
 from tongban.tlog.cosignature import Cosigned, Quorum, cosign, cosigners
 from tongban.tlog.cosignature import verifier_key as witness_key
 from tongban.tlog.tree import EMPTY, Tree, leaf_hash
@@ -227,6 +227,27 @@ def test_strangers_logs_and_strangers_keys_are_refused(witness: Witness):
     assert shown(witness, tree, 0, note=note_of(tree, origin="another/log")).status == 404
     assert shown(witness, tree, 0, note=note_of(tree, key=CALLING_KEY)).status == 403
     assert witness.newest(ORIGIN) is None
+
+
+def test_what_strangers_add_below_a_head_is_not_remembered(witness: Witness):
+    note = note_of(a_tree(3))
+    former = base64.b64encode(key_hash(ORIGIN, CALLING_KEY.public) + bytes(64)).decode()
+    spoilt = note + f"— {ORIGIN} {former}\n".encode() + note.partition(b"\n\n")[2]
+    assert shown(witness, a_tree(3), 0, note=spoilt).status == 200
+    assert witness.newest(ORIGIN) == note
+
+
+def test_copies_of_one_signature_are_verified_once(monkeypatch: pytest.MonkeyPatch):
+    note, verified = note_of(a_tree(3)), list[bytes]()
+    verifies = PublicKey.verifies
+
+    def counted(key: PublicKey, message: bytes, signature: bytes) -> bool:
+        verified.append(signature)
+        return verifies(key, message, signature)
+
+    monkeypatch.setattr(PublicKey, "verifies", counted)
+    assert verify(note + note.partition(b"\n\n")[2] * 400, ORIGIN, [ANSWERING_KEY.public]).size == 3
+    assert len(verified) == 1
 
 
 def test_further_signatures_below_the_note_do_not_matter(witness: Witness):

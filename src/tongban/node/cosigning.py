@@ -5,19 +5,20 @@ does not contain, proves that the log was set back or continued elsewhere: nothi
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tongban.exchange.directory import Directory
-from tongban.exchange.listing import Witness
+from tongban.exchange.listing import Witness, Witnessing
 from tongban.kit.durable import write_durably
 from tongban.kit.errors import Corrupt
 from tongban.kit.keys import PublicKey
 from tongban.node.source import DirectorySource, whole
 from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, parse, verify
-from tongban.tlog.cosignature import Cosigned, Quorum, cosigners
+from tongban.tlog.cosignature import Cosigned, Quorum, cosigners, key_hash
 from tongban.tlog.log import Log
 from tongban.tlog.witness import request
 
@@ -58,7 +59,8 @@ class Cosigning:
         self._path = log.directory / _COSIGNED
         self._sizes: dict[str, int] = {}  #: what each witness is known to have seen last
         self._session: aiohttp.ClientSession | None = None
-        self._shown_note, self._shown_at = b"", 0.0
+        self._shown: tuple[bytes, Witnessing] | None = None  #: what enough have seen last, and of whom enough
+        self._shown_at = 0.0
         self.shown = self._kept()
         self.standing: Standing | None = None
 
@@ -85,14 +87,14 @@ class Cosigning:
         if directory is None or directory.witnessing is None or note is None:
             return
         now = asyncio.get_running_loop().time()
-        if note == self._shown_note and now < self._shown_at + AGAIN:
+        if self._shown == (note, directory.witnessing) and now < self._shown_at + AGAIN:
             return
         quorum = directory.witnessing.quorum(self._log.origin)
         head = parse(note)[0]
         witnesses = directory.witnessing.of(self._log.origin)
         lines = await self._all(self._cosigned(directory, one, head, note) for one in witnesses)
         if self._keep(note + b"".join(line for line in lines if line), head, quorum):
-            self._shown_note, self._shown_at = note, now
+            self._shown, self._shown_at = (note, directory.witnessing), now
 
     async def close(self) -> None:
         if self._session is not None:
@@ -129,8 +131,9 @@ class Cosigning:
             _told.warning("witness %s answered without its cosignature", witness.name)
             return None
         self._sizes[witness.name] = head.size
-        own = [line for line in said.splitlines(keepends=True) if line.startswith(f"— {witness.name} ".encode())]
-        return b"".join(own)
+        # No other line of it: what one witness adds must leave room for the others' below the same head.
+        its = witness.name, key_hash(witness.name, witness.public)
+        return [line.written() for line in parse(note + said)[2] if line[:2] == its][-1]
 
     async def _remembered(self, witness: Witness) -> bytes | None:
         digest = sha256(self._log.origin.encode()).hexdigest()
@@ -139,9 +142,8 @@ class Cosigning:
 
     def _compare(self, directory: Directory, witness: Witness, note: bytes) -> None:
         """Raises LogContradicted: `note` carries our own signature, and is no head of the log here."""
-        try:
-            head = verify(note, self._log.origin, _own_keys(directory, self._log.origin))
-        except CheckpointInvalid:
+        head = _own_head(directory, self._log.origin, note)
+        if head is None:
             return
         if head.size <= self._log.tree.size and self._log.tree.root_at(head.size) == head.root:
             return
@@ -198,6 +200,14 @@ class Cosigning:
                 return got.status, await whole(got.content, LARGEST)
         except (aiohttp.ClientError, TimeoutError, OSError):
             return 0, b""
+
+
+def _own_head(directory: Directory, origin: str, note: bytes) -> Checkpoint | None:
+    """The head in `note`, if any of our keys signed it: what others wrote below it must not hide that."""
+    for key in _own_keys(directory, origin):
+        with contextlib.suppress(CheckpointInvalid):
+            return verify(note, origin, [key])
+    return None
 
 
 def _own_keys(directory: Directory, origin: str) -> list[PublicKey]:

@@ -21,6 +21,7 @@ from tongban.exchange.ticket import RoundTicket, Ticket
 from tongban.kit.clock import stamp, unstamp
 from tongban.kit.errors import Refused
 from tongban.node.config import Limits
+from tongban.node.questions import STALE
 from tongban.tlog.entry import Stored
 from tongban.tlog.log import Log
 
@@ -172,6 +173,8 @@ class Journal:
 
     def _recall_date(self, record: dict[str, Any], at: int) -> None:
         if record["call"] == "query" or not (evaluated := record.get("evaluated")):
+            return
+        if record.get("verdict") == STALE:
             return
         person = record["subjects"][0] if record["call"] == "verify" else ""
         self.dates.recall(record["grant"], person, date.fromisoformat(evaluated), at)

@@ -17,6 +17,7 @@ from tongban.exchange.refusals import status_of
 from tongban.kit.clock import Clock
 from tongban.kit.errors import Refused, TongbanError
 from tongban.node.body import BodyReader, Receive
+from tongban.node.connections import address_of
 from tongban.node.gate import Reply
 from tongban.tlog.log import Log
 from tongban.tlog.tile import Tile, read_path
@@ -60,7 +61,7 @@ class OpenLog:
             act = self._read(path) if method == "GET" else None
         else:
             return None
-        if refused := self._rate.refusal(peer, self._clock.seconds()):
+        if refused := self._rate.refusal(address_of(peer), self._clock.seconds()):
             if act is not None:
                 act.close()
             return _refused(refused)

@@ -14,7 +14,7 @@ import logging
 import os
 import signal
 import ssl
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
@@ -128,7 +128,7 @@ class Node:
     def answers(self) -> bool:
         """Whether it takes calls: all that a stranger is told."""
         directory = self.source.current
-        return directory is not None and directory.refusal(self.clock.seconds()) is None
+        return directory is not None and directory.refusal(self.clock.seconds()) is None and not self.log.stopped
 
     def health(self) -> dict[str, Any]:
         """What the own department may know, at the door: whether it answers, from which directory, how full its log."""
@@ -159,9 +159,8 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     floored = FlooredClock(clock or MachineClock())
     key = online_key(config, pass_phrase)
     ticket_key = read_key(config.folder / "keys" / "ticket.json", pass_phrase)
-    log = Log.open(config.folder / "log", origin_of(config), key, floored)
     source = DirectorySource(config.directory, config.folder / "directory.json", config.directory_root, floored)
-    source.load_kept()
+    log = Log.open(config.folder / "log", origin_of(config), key, floored, former=_former(source, config.member))
     journal = Journal(log, config.limits, floored.seconds())
     floored.floor = journal.latest
     persons = Persons(log, Spool(config.folder / "spool"))
@@ -181,6 +180,16 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     node.exchange = ExchangeApp(gate, node.answers, open_log)
     node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.evaluated, node.health)
     return node
+
+
+def _former(source: DirectorySource, member: str) -> Iterator[PublicKey]:
+    """The keys that may have signed the log's newest checkpoint, from the directory kept on disk, which this loads.
+
+    Asked for once the log is this process's own. A revoked key is among them: what it signed before still stands.
+    """
+    source.load_kept()
+    if source.current is not None:
+        yield from (key.public for key in source.current.by_role.get((member, "online"), ()))
 
 
 def _desks(

@@ -63,7 +63,11 @@ class VerifyDesk:
         if facts is None:
             return _WRONG_DOMAIN
         at, person = date.fromisoformat(admitted.ticket.at), subject.pseudonym(self._subject_key)
-        answered = _answered(question, snapshot, _verdict(question, facts, subject, values, at, admitted.now), person)
+        byte = _verdict(question, facts, subject, values, at, admitted.now)
+        answered = _answered(question, snapshot, byte, person)
+        if byte == STALE:
+            # Said of the register, whoever is asked about: a mistyped year must not cost a person the right one.
+            return answered
         held = self._dates.take(admitted.grant.id, person, at, admitted.now)
         if isinstance(held, Refused):
             return held

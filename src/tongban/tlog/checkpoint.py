@@ -42,6 +42,10 @@ class Signature(NamedTuple):
     key_hash: bytes
     signature: bytes
 
+    def written(self) -> bytes:
+        """The line, as it stands below a text."""
+        return f"— {self.name} {base64.b64encode(self.key_hash + self.signature).decode()}\n".encode()
+
 
 def key_hash(name: str, key: PublicKey) -> bytes:
     return sha256(name.encode() + b"\n" + _ED25519 + key.public).digest()[:4]
@@ -85,16 +89,22 @@ def verify(note: bytes, origin: str, keys: Iterable[PublicKey]) -> Checkpoint:
     Raises
         CheckpointInvalid
     """
+    return verified(note, origin, keys)[0]
+
+
+def verified(note: bytes, origin: str, keys: Iterable[PublicKey]) -> tuple[Checkpoint, bytes]:
+    """As `verify`; beside the checkpoint the note without any line below its text that was not verified."""
     checkpoint, text, signatures = parse(note)
     if checkpoint.origin != origin:
         raise CheckpointInvalid(what="another origin")
     known = {key_hash(origin, key): key for key in keys}
-    ours = [line for line in signatures if line.name == origin and line.key_hash in known]
+    # Each once: hundreds of copies of a line that anybody may fetch would be as much work as hundreds of signatures.
+    ours = dict.fromkeys(line for line in signatures if line.name == origin and line.key_hash in known)
     if not ours:
         raise CheckpointInvalid(what="not signed by a known key")
     if not all(known[line.key_hash].verifies(text, line.signature) for line in ours):
         raise CheckpointInvalid(what="the signature does not hold")
-    return checkpoint
+    return checkpoint, text + b"\n" + b"".join(line.written() for line in ours)
 
 
 def _checkpoint(text: str) -> Checkpoint:

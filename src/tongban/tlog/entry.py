@@ -188,6 +188,15 @@ def unframe(data: Any, at: int, end: int) -> Framed | None:
     return Framed(stop, rest[4:leaf_stop], rest[leaf_stop + 4 : salted_stop], rest[salted_stop + 4 :])
 
 
+def leaf_at(data: Any, at: int, end: int) -> bytes:
+    """The leaf of the frame that stands in `data` from `at` to `end`, not checked; empty if there is none."""
+    first = at + HEAD + _LENGTH.size
+    if first > min(end, len(data)):
+        return b""
+    leaf: bytes = data[first : min(first + _LENGTH.unpack_from(data, at + HEAD)[0], end)]
+    return leaf
+
+
 def stored(index: int, framed: Framed) -> Stored:
     salted = framed.salted
     return Stored(index, framed.leaf, salted[:SALT], salted[SALT:] or None, framed.sealed)

@@ -177,14 +177,22 @@ class Log:
         """Bytes of a tile of hashes or a bundle of leaves. Raises OutsideTree, Damaged."""
         if tile.level != ENTRIES:
             return hashes(self.tree, tile)
-        stop = tile.first + tile.width
-        self.tree.leaf(stop - 1)
-        return bundle(framed.leaf for framed in self._storage.frames(tile.first, stop))
+        known = self.tree.subtrees(0, tile.first, tile.width)
+        leaves = list(self._storage.leaves(tile.first, tile.first + tile.width))
+        for place, hashed in enumerate(map(leaf_hash, leaves)):
+            if hashed != known[32 * place : 32 * place + 32]:
+                raise self._storage.damaged(tile.first + place)
+        return bundle(leaves)
 
     @property
     def note(self) -> bytes | None:
         """The newest checkpoint that was signed and kept."""
         return self._newest[1] if self._newest else None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it takes no entry until it is opened again."""
+        return self._storage.stopped
 
     def stop(self, why: str) -> None:
         """Take no entry any more: whoever adds to a history that others know otherwise makes it worse."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tongban.kit.durable import sync
 from tongban.kit.errors import Unavailable
-from tongban.tlog.entry import Framed, unframe
+from tongban.tlog.entry import Framed, leaf_at, unframe
 from tongban.tlog.segment import FRAMES, Damaged, entry_file, mapped
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -62,6 +62,10 @@ class Storage:
         """Number of durable entries."""
         return FRAMES * (len(self._stops) - 1) + len(self._stops[-1]) - 1 if self._stops else 0
 
+    @property
+    def stopped(self) -> bool:
+        return bool(self._stopped)
+
     def append(self, frames: Sequence[bytes]) -> int:
         """Write `frames` and return the index of the first, once all are durable.
 
@@ -102,6 +106,23 @@ class Storage:
                 for at in range(first, last):
                     yield self._whole(unframe(data, stops[at], stops[at + 1]), number, stops[at])
 
+    def leaves(self, start: int, stop: int) -> Iterator[bytes]:
+        """The leaves from index `start` up to `stop`, at most `count`, as they stand on disk: nothing is checked.
+
+        What stands beside a leaf is not read: a batch's answer has millions of bytes.
+        """
+        for number in range(start // FRAMES, -(-stop // FRAMES)):
+            stops = self._stops[number]
+            first, last = max(start - number * FRAMES, 0), min(FRAMES, stop - number * FRAMES)
+            with mapped(entry_file(self._directory, number)) as data:
+                for at in range(first, last):
+                    yield leaf_at(data, stops[at], stops[at + 1])
+
+    def damaged(self, index: int) -> Damaged:
+        """What to raise for an entry that was whole."""
+        number, place = divmod(index, FRAMES)
+        return self._damaged(number, self._stops[number][place])
+
     def replace(self, number: int, draft: Path, stops: "array[int]") -> None:
         """Put `draft`, which holds the same leaves, in the place of entry file `number`."""
         if number == len(self._stops) - 1:
@@ -124,9 +145,12 @@ class Storage:
 
     def _whole(self, framed: Framed | None, number: int, at: int) -> Framed:
         if framed is None:
-            file = entry_file(self._directory, number).name
-            raise Damaged(directory=self._directory, file=file, at=at, what="an entry that was whole is not any more")
+            raise self._damaged(number, at)
         return framed
+
+    def _damaged(self, number: int, at: int) -> Damaged:
+        file = entry_file(self._directory, number).name
+        return Damaged(directory=self._directory, file=file, at=at, what="an entry that was whole is not any more")
 
     def _write(self, number: int, frames: Sequence[bytes]) -> None:
         if number == len(self._stops):

@@ -16,7 +16,7 @@ from tongban.kit.durable import write_durably
 from tongban.kit.errors import Corrupt
 from tongban.kit.keys import PublicKey, SigningKey
 from tongban.tlog import cosignature
-from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, parse, verify
+from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, parse, verified
 from tongban.tlog.tree import EMPTY, verify_consistency
 
 #: Lines of a consistency proof that the protocol allows.
@@ -77,13 +77,15 @@ class Witness:
         if keys is None:
             return _said(404, "this log is not known here")
         try:
-            head = verify(asked.note, origin, keys)
+            head, note = verified(asked.note, origin, keys)
         except CheckpointInvalid:
             return _said(403, "no known key of this log has signed the checkpoint")
         if asked.old > head.size:
             return _said(400, "the old size is larger than the checkpoint's")
         with self._turn:
-            return self._judged(asked, head)
+            # Without the lines of strangers: one that names a former key of the log would spoil the note for its owner,
+            # who then could not see from it that his log was set back.
+            return self._judged(asked._replace(note=note), head)
 
     def newest(self, origin: str) -> bytes | None:
         """The note that was cosigned last, with the log's signatures; None if there is none. Raises WitnessDamaged."""
