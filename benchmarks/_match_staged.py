@@ -55,7 +55,7 @@ RUNNER = {
     "verify: written": ("tongban.rounds.steps", "", "_write_verdicts"),
     "decide: findings": ("tongban.rounds.results", "", "decide"),
     "decide: table": ("tongban.rounds.results", "", "result_table"),
-    "decide: Parquet": ("tongban.rounds.results", "", "to_bytes"),
+    "decide: Parquet": ("tongban.rounds.parquet", "", "write"),
     "decide: manifest": ("tongban.rounds.steps", "", "_manifest"),
     "decide: whole": ("tongban.rounds.steps", "", "write_findings"),
 }

@@ -27,7 +27,7 @@ from tongban.rounds.verdicts import (
     Asking,
     corrected,
     read_columns,
-    to_bytes,
+    write,
 )
 
 LICENCE_NO = NOT_MET | 1
@@ -205,7 +205,7 @@ def test_the_order_of_reasons_is_that_of_a_slow_reading(people):
 def test_columns_survive_the_way_through_a_file(tmp_path):
     listed = a_list([a_line(1), a_unit(2)])
     found = Asking(QUESTIONS, listed).assemble(answers()).columns
-    (tmp_path / "v.parquet").write_bytes(to_bytes(found, listed))
+    write(found, listed, tmp_path / "v.parquet")
     read = read_columns(tmp_path / "v.parquet")
     assert {rule: column.tolist() for rule, column in read.items()} == {
         rule: column.tolist() for rule, column in found.items()

@@ -145,7 +145,9 @@ def _mapped(path: Path) -> tuple[Any, mmap.mmap]:
 def _column(table: Any) -> Any:
     column = table[KEY]
     if pa.types.is_integer(column.type):
-        return column.combine_chunks().to_numpy(zero_copy_only=False) if len(column) else np.array([], np.int64)
+        # Facts are written in one batch: the keys lie in the mapping, and are not copied out of it.
+        whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        return whole.to_numpy(zero_copy_only=False) if len(column) else np.array([], np.int64)
     return [text.as_py() for chunk in column.chunks for text in chunk]
 
 

@@ -281,7 +281,10 @@ def _mapped(keys: Any, values: Mapping[str, str | None], missing: str | None = "
 
 
 def _whole(column: Any) -> Any:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    # One that is whole already would be copied.
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _texts(column: Any) -> Any:

@@ -120,14 +120,15 @@ class KeyColumns:
                 same = pc.fill_null(pc.equal(self.applications.column("domain"), domain), False)
                 good = good & same.to_numpy(zero_copy_only=False)
             rows = np.flatnonzero(good).astype(np.int32)
-            keys = _keys(texts.take(pa.array(rows)), domain)
+            keys = _keys(texts, rows, domain)
             order = np.argsort(keys, kind="stable")
             held = self._sorted[about, domain] = (keys[order], rows[order])
         return held
 
 
-def _keys(texts: Any, domain: str) -> Any:
-    """Keys as an array that sorts in the order of the wire: int64, or bytes of ASCII text."""
+def _keys(texts: Any, rows: Rows, domain: str) -> Any:
+    """Keys of some rows as an array that sorts in the order of the wire: int64, or bytes of ASCII text."""
     if domain == Domain.CITIZEN:
-        return citizen_keys(texts).to_numpy()
-    return np.asarray(texts.to_pylist(), dtype=np.bytes_)
+        # The whole column: nearly all of it is wanted, and texts are dear to copy.
+        return pc.fill_null(citizen_keys(texts), -1).to_numpy()[rows]
+    return np.asarray(texts.take(pa.array(rows)).to_pylist(), dtype=np.bytes_)

@@ -13,8 +13,20 @@ ROW_GROUP = 122_880
 def to_bytes(table: Any) -> bytes:
     """The table as Parquet: one writer thread, fixed row groups, no schema of a particular library inside."""
     sink = pa.BufferOutputStream()
+    _write(table, sink)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def write(table: Any, path: Path) -> None:
+    """The same bytes into a file, never in memory as a whole."""
+    with pa.OSFile(str(path), "wb") as sink:
+        _write(table, sink)
+
+
+def _write(table: Any, sink: Any) -> None:
     pq.write_table(
-        table.combine_chunks().replace_schema_metadata(None),
+        whole(table).replace_schema_metadata(None),
         sink,
         row_group_size=ROW_GROUP,
         compression="zstd",
@@ -23,10 +35,13 @@ def to_bytes(table: Any) -> bytes:
         data_page_version="1.0",
         store_schema=False,
     )
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
 
 
 def read(path: Path, columns: list[str] | None = None) -> Any:
     """The table, or the named columns of it, in one chunk a column."""
-    return pq.read_table(path, columns=columns).combine_chunks()
+    return whole(pq.read_table(path, columns=columns))
+
+
+def whole(table: Any) -> Any:
+    """The table in one chunk a column. What is whole already is not copied, as Arrow would."""
+    return table if all(column.num_chunks == 1 for column in table.columns) else table.combine_chunks()

@@ -168,10 +168,6 @@ def _final_reasons(questions: Sequence[Question], findings: Findings) -> Any:
     return _coded(place, words)
 
 
-def to_bytes(table: Any) -> bytes:
-    return parquet.to_bytes(table)
-
-
 def read_results(path: Path, columns: list[str] | None = None) -> Any:
     """The result table, or some columns of it."""
     return parquet.read(path, columns)

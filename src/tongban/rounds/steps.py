@@ -11,7 +11,7 @@ from tongban.kit import canonical
 from tongban.kit.errors import Invalid, Refused
 from tongban.kit.keys import SigningKey
 from tongban.kit.statement import Statement, from_json, sign
-from tongban.rounds import results
+from tongban.rounds import parquet, results
 from tongban.rounds import verdicts as verdicts_room
 from tongban.rounds.answers import answer_of
 from tongban.rounds.applications import Applications, read_applications
@@ -88,7 +88,7 @@ def verify(folder: RoundFolder, asked: Asking, *, silence_accepted_by: str = "")
 
 
 def _write_verdicts(place: Path, asked: Asking, found: Verdicts, accepted_by: str, counted: list[str]) -> None:
-    (place / "verdicts.parquet").write_bytes(verdicts_room.to_bytes(found.columns, asked.applications))
+    verdicts_room.write(found.columns, asked.applications, place / "verdicts.parquet")
     heard = {rule: _heard_json(one) for rule, one in found.heard.items()}
     held = {"heard": heard, "silence_accepted_by": accepted_by, "rechecks": counted}
     (place / "heard.json").write_bytes(canonical.encode(held) + b"\n")
@@ -162,7 +162,7 @@ def write_findings(
     """Write decisions.parquet and manifest.json into `place`; returns the result table."""
     findings = results.decide(asked.questions, decisions, asked.applications, columns)
     table = results.result_table(asked.questions, asked.applications, columns, findings)
-    (place / "decisions.parquet").write_bytes(results.to_bytes(table))
+    parquet.write(table, place / "decisions.parquet")
     body = _manifest(folder, place, asked.applications, table, software)
     (place / "manifest.json").write_bytes(canonical.encode(sign(body, key).to_json()) + b"\n")
     return table

@@ -119,6 +119,9 @@ class Asking:
         known = self.confirmed(first.columns)
         further = self._columns(self.further_parts(first), known | self._late(first, known), answer_of)
         columns, heard = {**first.columns, **further.columns}, {**first.heard, **further.heard}
+        # Nobody is asked any more: what was made for that takes more memory than what came of it.
+        self._made.clear()
+        self._keys = KeyColumns(self.applications)
         order = [question.rule for question in self.questions]
         return Verdicts({rule: columns[rule] for rule in order}, {rule: heard[rule] for rule in order})
 
@@ -172,14 +175,14 @@ def corrected(columns: Mapping[str, Bytes], by: Mapping[str, Mapping[int, int]])
     return changed
 
 
-def to_bytes(columns: Mapping[str, Bytes], applications: Applications) -> bytes:
+def write(columns: Mapping[str, Bytes], applications: Applications, path: Path) -> None:
     """Parquet: application, then one uint8 column a rule."""
     arrays = {rule: pa.array(column, pa.uint8()) for rule, column in columns.items()}
-    return parquet.to_bytes(pa.table({"application": applications.column("application"), **arrays}))
+    parquet.write(pa.table({"application": applications.column("application"), **arrays}), path)
 
 
 def read_columns(path: Path) -> dict[str, Bytes]:
-    """The columns that `to_bytes` wrote; arrays that may be changed."""
+    """The columns that `write` wrote; arrays that may be changed."""
     table = parquet.read(path)
     return {
         rule: table[rule].combine_chunks().to_numpy(zero_copy_only=False).astype(np.uint8)
