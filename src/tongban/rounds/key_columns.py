@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 
+from tongban.exchange.bulk import LONGEST_KEY
 from tongban.identity.columns import citizen_keys
 from tongban.identity.identifiers import Domain
 from tongban.rounds.applications import Applications, Flags
@@ -103,7 +103,8 @@ class KeyColumns:
         if held is None:
             keys, rows = self._in_order(about, domain)
             here = wanted[rows]
-            held = Chosen(keys[here], rows[here], len(self.applications))
+            everybody = bool(here.all())
+            held = Chosen(keys if everybody else keys[here], rows if everybody else rows[here], len(self.applications))
         # Used last, so kept longest.
         self._chosen[named] = held
         while len(self._chosen) > _KEPT * max(1, len(self._domains(about))):
@@ -114,21 +115,28 @@ class KeyColumns:
         """All keys of a domain, ascending as the wire orders them, each with its application."""
         held = self._sorted.get((about, domain))
         if held is None:
-            texts = self.applications.column(about)
-            good = self.applications.given(about)
-            if about == SUBJECT:
-                same = pc.fill_null(pc.equal(self.applications.column("domain"), domain), False)
-                good = good & same.to_numpy(zero_copy_only=False)
+            parts = [_keys(batch, about, domain) for batch in self.applications.batches([about, "domain"])]
+            good = np.concatenate([here for _, here in parts]) if parts else np.zeros(0, np.bool_)
+            keys = np.concatenate([keys for keys, _ in parts]) if parts else np.zeros(0, np.int64)
             rows = np.flatnonzero(good).astype(np.int32)
-            keys = _keys(texts, rows, domain)
             order = np.argsort(keys, kind="stable")
             held = self._sorted[about, domain] = (keys[order], rows[order])
         return held
 
 
-def _keys(texts: Any, rows: Rows, domain: str) -> Any:
-    """Keys of some rows as an array that sorts in the order of the wire: int64, or bytes of ASCII text."""
+def _keys(batch: Any, about: str, domain: str) -> tuple[Any, Flags]:
+    """Keys of some lines that have one of the domain, and which lines these are.
+
+    Shape
+        returns: an array that sorts in the order of the wire, int64 or bytes of ASCII text; one flag a line.
+    """
+    texts, good = batch.column(about), batch.column(about).is_valid()
+    if about == SUBJECT:
+        good = pc.and_(good, pc.fill_null(pc.equal(batch.column("domain"), domain), False))
+    chosen = texts.filter(good)
     if domain == Domain.CITIZEN:
-        # The whole column: nearly all of it is wanted, and texts are dear to copy.
-        return pc.fill_null(citizen_keys(texts), -1).to_numpy()[rows]
-    return np.asarray(texts.take(pa.array(rows)).to_pylist(), dtype=np.bytes_)
+        keys = citizen_keys(chosen).to_numpy()
+    else:
+        # One width for all: batches are put together, and shorter ones would cut longer ones.
+        keys = np.asarray(chosen.to_pylist(), dtype=f"S{LONGEST_KEY}")
+    return keys, good.to_numpy(zero_copy_only=False)

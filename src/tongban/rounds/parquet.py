@@ -1,5 +1,6 @@
 """Parquet with the same bytes for the same table, so that a digest can stand for it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ def _write(table: Any, sink: Any) -> None:
 def read(path: Path, columns: list[str] | None = None) -> Any:
     """The table, or the named columns of it, in one chunk a column."""
     return whole(pq.read_table(path, columns=columns))
+
+
+def batches(path: Path, columns: list[str]) -> Iterator[Any]:
+    """Some columns of a file, a row group at a time."""
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            yield from file.read_row_group(number, columns).select(columns).to_batches()
 
 
 def whole(table: Any) -> Any:
