@@ -170,7 +170,17 @@ def adopt(current: Directory | Memory | None, raw: bytes, pinned_root: str, now:
     listed = _listed(whole["entries"], found, before)
     if isinstance(listed, Refused):
         return listed
-    return _built(trusted, found, whole["log"]["size"], listed, before, memory)
+    built = _built(trusted, found, whole["log"]["size"], listed, before, memory)
+    return _unwitnessed(built, memory) or built
+
+
+def _unwitnessed(built: Directory, last: Memory) -> Refused | None:
+    """Only the root says who watches the logs. A hub that leaves the entry out would watch itself."""
+    if "witnessing" in last.versions and built.witnessing is None:
+        return Refused(
+            "exchange.directory_rolled_back", "the directory names no witnesses any more; the root may name 0"
+        )
+    return None
 
 
 def _head(trusted: Root, signed: Statement, now: float) -> Head | Refused:
