@@ -246,12 +246,12 @@ def inside(
 ) -> Iterator[Inside]:
     """A twin of node `of` in a folder of its own beside it, with an empty log; `toml` changes its node.toml."""
     folder = place.node(name)
-    if not folder.exists():
-        copied(place.node(of), folder)
-        file = folder / "node.toml"
-        file.write_text(toml(file.read_text()))
-        config = configs.read(folder)
-        Log.create(folder / "log", origin_of(config), online_key(config, None), place.clock).close()
+    assert not folder.exists(), f"{name} is another test's, with entries of its own; `opened` goes on with a folder"
+    copied(place.node(of), folder)
+    file = folder / "node.toml"
+    file.write_text(toml(file.read_text()))
+    config = configs.read(folder)
+    Log.create(folder / "log", origin_of(config), online_key(config, None), place.clock).close()
     with opened(folder, time.time() if start is None else start, pull=pull) as twin:
         yield twin
 

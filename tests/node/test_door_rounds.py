@@ -1,6 +1,7 @@
 """The local door and rounds: who may open one, for which date, and what of it stands in the open."""
 
 import os
+import time
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import pytest
 from tests.node.asking import Got, a_column, numbers
 from tests.node.place import AT, CONSUMER, Place
 from tests.node.running import NodeProcess, entries, inside, leaf_of, record_of, records
+from tests.node.running import opened as opened_again
 from tests.node.test_door import HEADERS, asked, at_door, knock
 from tests.world import APPLICANT, HUSBAND
 from tongban.exchange import bulk
@@ -100,7 +102,9 @@ def asked_on(node: NodeProcess, round: str, at: str) -> Got:
 def test_the_date_is_remembered_from_the_log(place: Place) -> None:
     stage = {"round": "kept", "stage": "opened", "digest": "0" * 64, "at": AT}
     who = (f"uid:{os.getuid()}", 0)
+    with inside(place, "twin-dates", CONSUMER):
+        pass
     for at, code in ((AT, ""), ("2014-06-10", "node.second_date"), (AT, "")):
-        with inside(place, "twin-dates", CONSUMER) as found:
+        with opened_again(place.node("twin-dates"), time.time()) as found:
             got = at_door(found, "/round", who, orjson.dumps({**stage, "at": at}), **HEADERS)
             assert got.code == code

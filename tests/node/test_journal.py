@@ -150,7 +150,7 @@ def test_the_first_counts_after_a_start_begin_with_the_start_and_the_next_where_
 
 
 def test_a_start_under_a_clock_that_was_set_back_begins_where_the_log_ends(place: Place) -> None:
-    with inside(place, "twin-set-back", PROVIDER) as found:
+    with inside(place, "twin-strangers-set-back", PROVIDER) as found:
         assert found.send(Asker(place, now=found.clock.seconds).query()).status == 200
         end, folder = found.clock.now, found.node.config.folder
     with opened(folder, end - HOUR) as again:

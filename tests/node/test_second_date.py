@@ -30,7 +30,7 @@ def batch(found: Inside, place: Place, at: str) -> Got:
 
 
 def test_a_person_s_dates_cannot_be_found_by_asking_for_many(place: Place) -> None:
-    with inside(place, "twin-dates", PROVIDER) as found:
+    with inside(place, "twin-second-date", PROVIDER) as found:
         assert about(found, place, AT).status == 200
         asked = about(found, place, OTHER)
         assert (asked.status, asked.code) == (403, "exchange.second_date")
@@ -41,7 +41,7 @@ def test_a_person_s_dates_cannot_be_found_by_asking_for_many(place: Place) -> No
 
 
 def test_a_refused_date_is_a_signed_answer_and_no_verdict(place: Place) -> None:
-    with inside(place, "twin-dates-signed", PROVIDER) as found:
+    with inside(place, "twin-second-date-signed", PROVIDER) as found:
         asker = Asker(place, now=found.clock.seconds)
         assert about(found, place, AT).status == 200
         request = asker.verify(ticket=asker.ticket(at=OTHER))
@@ -52,9 +52,9 @@ def test_a_refused_date_is_a_signed_answer_and_no_verdict(place: Place) -> None:
 
 
 def test_the_day_of_asking_is_always_answered(place: Place) -> None:
-    with inside(place, "twin-dates-today", PROVIDER, start=midnight(place) - 1) as found:
+    with inside(place, "twin-second-date-today", PROVIDER, start=midnight(place) - 1) as found:
         today = day_of(found.clock.now)
-        place.refresh("twin-dates-today", today, MARRIAGE)
+        place.refresh("twin-second-date-today", today, MARRIAGE)
         assert about(found, place, (today - timedelta(2)).isoformat()).status == 200
         assert about(found, place, today.isoformat()).status == 200
         found.clock.forward(1)
@@ -64,7 +64,7 @@ def test_the_day_of_asking_is_always_answered(place: Place) -> None:
 
 @pytest.mark.parametrize("ask", [about, batch])
 def test_a_restart_does_not_make_a_second_date_possible(place: Place, ask: Callable[..., Got]) -> None:
-    name = f"twin-dates-{ask.__name__}"
+    name = f"twin-second-date-{ask.__name__}"
     allowed = [AT] if ask is about else [AT, OTHER, THIRD]
     with inside(place, name, PROVIDER) as found:
         for at in allowed:
@@ -82,7 +82,7 @@ def test_how_many_dates_is_the_node_s_policy(place: Place) -> None:
     text = toml.read_text()
     toml.write_text(text.replace("[limits]\n", "[limits]\ndates_a_person = 2\ndates_of_batches = 1\n"))
     try:
-        with inside(place, "twin-dates-policy", PROVIDER) as found:
+        with inside(place, "twin-second-date-policy", PROVIDER) as found:
             assert [about(found, place, at).status for at in (AT, OTHER, THIRD)] == [200, 200, 403]
             assert [batch(found, place, at).status for at in (AT, OTHER)] == [200, 403]
     finally:
@@ -90,18 +90,18 @@ def test_how_many_dates_is_the_node_s_policy(place: Place) -> None:
 
 
 def test_a_person_asked_about_in_a_batch_may_be_asked_about_alone(place: Place) -> None:
-    with inside(place, "twin-dates-both", PROVIDER) as found:
+    with inside(place, "twin-second-date-both", PROVIDER) as found:
         assert batch(found, place, AT).status == 200
         assert about(found, place, OTHER).status == 200
 
 
 def test_a_mistyped_year_holds_no_date_for_its_answer_is_not_about_the_person(place: Place) -> None:
-    with inside(place, "twin-dates-mistyped", PROVIDER) as found:
+    with inside(place, "twin-second-date-mistyped", PROVIDER) as found:
         for mistyped in ("2041-06-08", "1914-06-08"):
             got = about(found, place, mistyped)
             assert (got.said["verdict"], got.said["reason"]) == ("unknown", "stale_snapshot")
         start = found.clock.now
-    with opened(place.node("twin-dates-mistyped"), start + 60) as again:
+    with opened(place.node("twin-second-date-mistyped"), start + 60) as again:
         assert about(again, place, AT).said["verdict"] == "met"
         assert about(again, place, OTHER).code == "exchange.second_date"
         assert about(again, place, "2041-06-08").said["reason"] == "stale_snapshot"
@@ -109,6 +109,6 @@ def test_a_mistyped_year_holds_no_date_for_its_answer_is_not_about_the_person(pl
 
 def test_what_could_not_be_answered_holds_no_date(place: Place) -> None:
     yesterday = (date.fromisoformat(AT) - timedelta(1)).isoformat()
-    with inside(place, "twin-dates-failed", PROVIDER) as found:
+    with inside(place, "twin-second-date-failed", PROVIDER) as found:
         assert about(found, place, yesterday, asks={}).code == "exchange.wrong_asks"
         assert about(found, place, AT).status == 200

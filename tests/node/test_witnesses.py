@@ -170,6 +170,7 @@ def test_what_is_not_there_is_told_in_plain_words(
 
 def test_strangers_get_no_cosignature(city: Place, nodes: dict[str, NodeProcess]) -> None:
     police = nodes[POLICE]
+    asked(city, nodes[PROVIDER])
     note = cosigned(city, nodes[PROVIDER], 1)
     assert fetched(police, "/add-checkpoint", "POST", b"nonsense")[0] == 400
     assert fetched(police, "/add-checkpoint", "POST", b"x" * (MOST_BYTES + 1))[0] == 413
@@ -234,7 +235,8 @@ def test_a_log_that_was_set_back_is_not_continued(city: Place, nodes: dict[str, 
 def test_a_second_log_under_the_same_name_is_stopped_as_soon_as_it_is_shown(
     city: Place, nodes: dict[str, NodeProcess]
 ) -> None:
-    cosigned(city, nodes[PROVIDER], 1)
+    asked(city, nodes[PROVIDER])
+    cosigned(city, nodes[PROVIDER], nodes[PROVIDER].size())
     with inside(city, "twin-fork", PROVIDER) as twin:
         asker = Asker(city, now=twin.clock.seconds)
         assert twin.send(asker.query()).status == 200
@@ -249,7 +251,8 @@ def test_a_second_log_under_the_same_name_is_stopped_as_soon_as_it_is_shown(
 
 
 def test_a_second_log_under_the_same_name_does_not_start(city: Place, nodes: dict[str, NodeProcess]) -> None:
-    cosigned(city, nodes[PROVIDER], 1)
+    asked(city, nodes[PROVIDER])
+    cosigned(city, nodes[PROVIDER], nodes[PROVIDER].size())
     with inside(city, "twin-start", PROVIDER) as twin:
         with pytest.raises(LogContradicted):
             twin.run(twin.node.cosigning.confirm())
