@@ -211,13 +211,15 @@ def audited(directory: Path, scale: int) -> dict[str, Any]:
         assert served.stdout is not None
         address = f"http://127.0.0.1:{json.loads(served.stdout.readline())['port']}"
         web = Web(address, None)
-        begun = time.perf_counter()
-        [note] = web.fetch(["checkpoint"])
-        found = head_of(note, lambda origin: [KEY.public], lambda origin: Quorum({}))
-        audit(found, web.fetch, None, lambda files: None)
-        seconds = time.perf_counter() - begun
-        web.close()
-        served.terminate()
+        try:
+            begun = time.perf_counter()
+            [note] = web.fetch(["checkpoint"])
+            found = head_of(note, lambda origin: [KEY.public], lambda origin: Quorum({}))
+            audit(found, web.fetch, None, lambda files: None)
+            seconds = time.perf_counter() - begun
+        finally:
+            web.close()
+            served.terminate()
     shutil.rmtree(place)
     assert found.holds, found.problems
     assert found.kinds == {"call": entries}

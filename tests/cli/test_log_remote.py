@@ -25,6 +25,7 @@ from tests.exchange.city import (
 from tests.tlog.cast import ORIGIN
 from tests.tlog.site import Site, a_note, leaves
 from tests.world import CALLING_KEY, CONSUMER_NODE, NOON, PROVIDER_NODE, TRANSPORT
+from tongban.cli import log_remote
 from tongban.tlog.checkpoint import Checkpoint, parse
 
 BY = (OTHER_WITNESS, OUTSIDE_WITNESS)
@@ -37,6 +38,8 @@ class Server:
     def __init__(self, protocol: str = "HTTP/1.1", tls: ssl.SSLContext | None = None) -> None:
         self.site = a_site(300)
         self.meanwhile: Callable[[], None] = lambda: None  #: done before a file is sent
+        self.too_many = 0  #: requests that are told to come again
+        lock = threading.Lock()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,7 +47,10 @@ class Server:
 
             def do_GET(self) -> None:
                 data = server.site.files.get(self.path.removeprefix("/"))
-                self.send_response(404 if data is None else 200)
+                with lock:
+                    busy, server.too_many = server.too_many > 0, max(0, server.too_many - 1)
+                data = b"" if busy else data
+                self.send_response(429 if busy else 404 if data is None else 200)
                 self.send_header("content-length", str(len(data or b"")))
                 self.end_headers()
                 server.meanwhile()
@@ -118,6 +124,22 @@ def test_logs_of_every_size_hold(server, city, capsys, size):
     server.site = Site(leaves(size), by=BY)
     status, [found] = machine(capsys, "log", "verify", server.url, "--directory", city)
     assert (status, found["entries"]) == (0, size)
+
+
+def test_a_node_that_gives_so_many_files_a_second_is_waited_for(server, city, capsys, monkeypatch):
+    monkeypatch.setattr(log_remote, "_PAUSE", 0)
+    server.site = Site(leaves(3_000), by=BY)
+    server.too_many = 40
+    status, [found] = machine(capsys, "log", "verify", server.url, "--directory", city)
+    assert (status, found["entries"], server.too_many) == (0, 3_000, 0)
+
+
+def test_a_node_that_never_gives_a_file_is_not_waited_for_without_end(server, city, capsys, monkeypatch):
+    monkeypatch.setattr(log_remote, "_PAUSE", 0)
+    server.too_many = 10_000
+    status, said = machine(capsys, "log", "verify", server.url, "--directory", city)
+    assert (status, said[-1]["code"]) == (3, "cli.log_unreachable")
+    assert server.too_many == 10_000 - log_remote._TRIES
 
 
 def test_a_server_that_ends_every_connection_is_read_all_the_same(tmp_path, capsys):

@@ -6,6 +6,7 @@ import http.client
 import re
 import ssl
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ from tongban.tlog.remote import Remote, audit, head_of, tiles, unseen
 
 #: Connections at once, seconds for one file, bytes of the largest: a bundle of 256 leaves of 64 KiB.
 _AT_ONCE, _PATIENCE, _LARGEST = 8, 30, 17 * 1024 * 1024
+#: How often a file is asked for that the node will not give yet, and seconds between.
+_TRIES, _PAUSE = 60, 0.5
 _ADDRESS = re.compile(r"(?i:https?)://[0-9A-Za-z.:\[\]-]{1,200}")
 
 
@@ -88,12 +91,17 @@ class Web:
         connection = getattr(self._held, "connection", None)
         if connection is None:
             connection = self._held.connection = self._connected()
-        connection.request("GET", f"/{path}")
-        with closing(connection.getresponse()) as got:
-            body = bytes(got.read(_LARGEST))
-            if got.status != 200:
-                raise LogUnreachable(address=self.address, path=path, what=f"status {got.status}")
-            return body
+        for _ in range(_TRIES):
+            connection.request("GET", f"/{path}")
+            with closing(connection.getresponse()) as got:
+                body = bytes(got.read(_LARGEST))
+                if got.status == 200:
+                    return body
+                if got.status != 429:
+                    break
+            # A node gives an address so many files a second; whoever reads a whole log waits for the next.
+            time.sleep(_PAUSE)
+        raise LogUnreachable(address=self.address, path=path, what=f"status {got.status}")
 
     def _connected(self) -> http.client.HTTPConnection:
         if self._scheme == "http":
