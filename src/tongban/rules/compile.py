@@ -107,13 +107,15 @@ class CompiledCondition:
             return None
 
     def duckdb(self, at: date, *, applications: str = "applications") -> str:
-        """SQL that yields `p` and `v` (1 applies, 0 does not, 2 unknown) for a relation with `p` and the columns."""
+        """SQL that yields `p` and `v` (1 applies, 0 does not, 2 unknown) for a relation with `p` and the columns.
+
+        Of a rule that applies to everyone nothing is to be asked: it has no program.
+        """
+        assert self.program is not None
         stages = lower.Stages()
-        found = lower.Condition("TRUE", "FALSE")
-        if self.program is not None:
-            found = lower.condition(self.program, at, stages)
-        columns = ", ".join(f"{column.name} AS fact_{column.name}" for column in self.columns)
-        source = stages.around(f"(SELECT p{', ' if columns else ''}{columns} FROM {applications})")
+        found = lower.condition(self.program, at, stages)
+        columns = "".join(f", {column.name} AS fact_{column.name}" for column in self.columns)
+        source = stages.around(f"(SELECT p{columns} FROM {applications})")
         value = f"CASE WHEN {found.failed} THEN 2 WHEN {found.sql} THEN 1 WHEN NOT {found.sql} THEN 0 ELSE 2 END"
         return f"SELECT CAST(p AS INTEGER) AS p, CAST({value} AS UTINYINT) AS v FROM {source}"
 
