@@ -5,22 +5,10 @@ import os
 
 import pytest
 
-from tests.tlog.cast import CALL, a_log, a_record, last_file
+from tests.tlog.cast import CALL, a_record, last_file
 from tongban.tlog.segment import Damaged
 from tongban.tlog.tile import ENTRIES, Tile, leaves_of
 from tongban.tlog.tree import OutsideTree, leaf_hash
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "log"
-
-
-@pytest.fixture
-def log(folder):
-    log = a_log(folder)
-    yield log
-    log.close()
 
 
 def test_a_bundle_of_leaves_is_read_without_what_stands_beside_them(log, monkeypatch):

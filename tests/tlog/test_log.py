@@ -22,19 +22,6 @@ from tongban.tlog.segment import FRAMES
 from tongban.tlog.storage import AppendFailed, AppendRefused, DiskFull
 from tongban.tlog.tree import EMPTY, OutsideTree, leaf_hash, verify_consistency, verify_inclusion
 
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "log"
-
-
-@pytest.fixture
-def log(folder):
-    log = a_log(folder)
-    yield log
-    log.close()
-
-
 # Appending
 
 
