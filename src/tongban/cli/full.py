@@ -76,7 +76,9 @@ FULL_RUNS: dict[str, FullRun] = {
             Mutated("node/gate", _AT_THE_GATE, survivors=2),
             Mutated("rules/language", (*_READING, "tests/rules/test_compile.py"), survivors=1),
             Mutated("rules/reader", (*_READING, "tests/rules/test_compile.py"), survivors=26),
-            Mutated("rules/compile", (*_BINDING, "tests/rules/test_rule.py", "tests/rules/test_engine.py"), survivors=6),
+            Mutated(
+                "rules/compile", (*_BINDING, "tests/rules/test_rule.py", "tests/rules/test_engine.py"), survivors=6
+            ),
             Mutated("rules/closures", (*_BINDING, *_EVALUATING), survivors=3),
             Mutated("rules/lower", (*_BINDING, *_EVALUATING, "tests/rules/test_engine.py"), survivors=34),
         ),
