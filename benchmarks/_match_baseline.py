@@ -115,6 +115,24 @@ def _said(one: Any) -> str:
     return f"CASE {name} >> 6 {verdicts} END AS {name}, CASE {name} & 63 {reasons} END AS {name}_reason"
 
 
+def asked_of_pandas(listed: str, place: Path) -> dict[str, Any]:
+    """What a worker without our packages needs to find and say the same."""
+    registers = {}
+    for one in SIX:
+        own = {reason.number: reason.code for reason in one.rule.own_reasons()}
+        registers[one.register] = {
+            "reasons": {code: number for number, code in own.items()},
+            "said": {**{number: reason.code for number, reason in COMMON_BY_NUMBER.items()}, **own},
+            "silence": one.rule.silence(complete=True),
+            "missing": _MISSING,
+            "doubtful": _DOUBTFUL,
+            "bad": unknown("bad_identifier"),
+            "unasked": unknown("not_asked"),
+        }
+    words = [verdict.word for verdict in sorted(Verdict)]
+    return {"list": listed, "place": str(place), "registers": registers, "words": words}
+
+
 def main(folder: str) -> None:
     world = World(Path(folder))
     place = prepared(world)

@@ -282,9 +282,9 @@ def _answering(folder: Path, child: "subprocess.Popen[bytes]") -> None:
 class Worker:
     """A process of the benchmark that takes one line and gives one line of JSON back."""
 
-    def __init__(self, module: str, *words: str, staged: bool = False) -> None:
+    def __init__(self, module: str, *words: str, staged: bool = False, python: str = sys.executable) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", f"benchmarks.{module}", *words],
+            [python, "-m", f"benchmarks.{module}", *words],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**_environment(), **({"TONGBAN_BENCH_STAGED": "1"} if staged else {})},
         )  # fmt: skip

@@ -80,6 +80,21 @@ def made(place: Path, size: str, seed: int) -> dict[str, Any]:
     return found
 
 
+def many(place: Path, size: str, seed: int) -> Path:
+    """A list of ten applications for every three of the size's own, over the same registers; made once."""
+    found, about = place / "many.parquet", place / "many.json"
+    wanted = {"size": size, "seed": seed, "version": VERSION}
+    if found.exists() and about.exists() and json.loads(about.read_text()) == wanted:
+        return found
+    at = time.perf_counter()
+    people = _people(np.random.default_rng([seed, 0]), SIZES[size].people)
+    listed = _applicants(np.random.default_rng([seed, 98]), people, SIZES[size].applicants * 10 // 3)
+    pq.write_table(listed, found, compression="zstd")
+    about.write_text(json.dumps(wanted))
+    say(f"  many       {listed.num_rows:>12,} rows  {time.perf_counter() - at:6.1f} s")
+    return found
+
+
 # --- people ---------------------------------------------------------------------------------------
 
 
