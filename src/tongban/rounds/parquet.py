@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 
 #: DuckDB's own; smaller groups made single look-ups slower, for every query reads the footer.
 ROW_GROUP = 122_880
+#: What tables of a round ascend by: no value stands twice, and each begins like the one before it.
+ASCENDING = "application"
 
 
 def to_bytes(table: Any) -> bytes:
@@ -26,9 +28,15 @@ def write(table: Any, path: Path) -> None:
 
 
 def _write(table: Any, sink: Any) -> None:
+    others = [name for name in table.column_names if name != ASCENDING]
+    keyed = len(others) < table.num_columns
     pq.write_table(
         whole(table).replace_schema_metadata(None),
         sink,
+        use_dictionary=others,
+        column_encoding={ASCENDING: "DELTA_BYTE_ARRAY"} if keyed else None,
+        # Nobody looks for a row group by a verdict: every one of them holds every word.
+        write_statistics=[ASCENDING] if keyed else False,
         row_group_size=ROW_GROUP,
         compression="zstd",
         compression_level=3,
