@@ -409,6 +409,36 @@ def test_equal_data_of_one_day_are_one_snapshot(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.id, other.id, "current"])
 
 
+@pytest.mark.parametrize("part", [1, 2, 3])
+def test_a_register_understood_in_parts_gives_what_it_gives_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    rows = [
+        {},
+        {"rooms": "4"},
+        {"id_number": PEOPLE[1]},
+        {"id_number": "nobody's"},
+        {"id_number": PEOPLE[2], "rooms": "x"},
+    ]
+    whole = ward_facts(tmp_path, *rows)
+    monkeypatch.setattr(facts, "PART", part)
+    assert ward_facts(tmp_path, *rows).id == whole.id
+    monkeypatch.undo()
+    assert sorted(path.name for path in whole.folder.iterdir()) == [
+        "doubts.citizen.arrow", "facts.citizen.arrow", "rejects.ward.parquet", "snapshot.json", "spellings.citizen.arrow"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("part", [1, 2, 1000])
+def test_numbers_that_lost_their_digits_are_counted_over_all_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    monkeypatch.setattr(facts, "PART", part)
+    ward_facts(tmp_path, {"id_number": "1.10101E+17"}, {}, {"id_number": PEOPLE[1]})
+    with pytest.raises(RegisterChanged):
+        ward_facts(tmp_path, {"id_number": "1.10101E+17"}, {"id_number": "1.10101E+17"}, {"id_number": PEOPLE[1]})
+
+
 @pytest.mark.parametrize(
     "merge",
     [

@@ -6,8 +6,10 @@ A rejected row leaves its key in doubt, and, where a citizen number was mistyped
 away: whoever resembles a rejected row gets unknown, never no. Publishing is a rename, so calls never stop.
 """
 
+import collections
 import contextlib
 import hashlib
+import itertools
 import json
 import shutil
 import tempfile
@@ -29,6 +31,10 @@ from tongban.node.config import DOCUMENTS, FactsConfig, RawColumn
 from tongban.node.snapshots import MAKING, Snapshot, current, making, opened
 from tongban.node.store import SPELLING, spellings_file
 from tongban.rules.facts import KEY, Column, FactTable, Type
+
+#: Rows of a register that are understood at once, and the memory that merging them may take before it goes to disk.
+PART = 500_000
+ENGINE_MEMORY = "1500MB"
 
 _WHITE = r"[\s\x{3000}\x{200B}-\x{200D}\x{FEFF}]"
 _EARLIEST, _LATEST = "DATE '1900-01-01'", "DATE '2100-12-31'"
@@ -115,11 +121,9 @@ def _told(error: duckdb.Error) -> str:
 def _make(
     resource: str, facts: FactsConfig, table: FactTable, registers: Mapping[str, Register], day: date, folder: Path
 ) -> dict[str, Any]:
-    with contextlib.closing(duckdb.connect()) as engine:
-        engine.execute("SET threads=2")
+    with _engine(folder) as engine:
         for register, select in facts.rows.items():
-            raw = registers[register].extract(select)
-            _type_rows(engine, register, facts, raw, table)
+            _type_rows(engine, register, facts, registers[register].extract(select), table)
         slips = _Slips()
         doubts = {domain: _doubts(engine, facts, Domain(domain), slips) for domain in table.domains}
         nameless = _nameless(engine, facts, table, slips)
@@ -137,24 +141,43 @@ def _make(
     return {"rows": rows, "rejected": rejected, "doubts": in_doubt, "nameless": nameless}
 
 
+@contextlib.contextmanager
+def _engine(folder: Path) -> Iterator[Any]:
+    """Its tables lie in a file, and what does not fit into its memory beside it; both go once the facts are made."""
+    place = folder / "making.duckdb"
+    try:
+        with contextlib.closing(duckdb.connect(str(place))) as engine:
+            engine.execute(f"SET threads=2; SET memory_limit='{ENGINE_MEMORY}'; SET temp_directory='{folder}'")
+            yield engine
+    finally:
+        # Not waiting for the folder's end: what is published is what lies here then.
+        for left in (place, *folder.glob("*.wal"), *folder.glob("*.tmp")):
+            left.unlink(missing_ok=True)
+
+
 def _type_rows(engine: Any, register: str, facts: FactsConfig, raw: Any, table: FactTable) -> None:
     """Make table `typed_<register>`: domain, ki, kt (key as int or text), number, typed columns, rejected."""
     wanted = facts.columns[register]
     missing = {facts.number, facts.document, *(c.name for c in wanted)} - {""} - set(raw.column_names)
     if missing:
         raise RegisterChanged(register=register, what=f"the SELECT gives no {', '.join(sorted(missing))}")
-    held = {"number": raw[facts.number], **_keys(facts, raw, table)}
-    _refuse_lossy(register, facts.number, held)
-    held |= {f"c_{c.name}": _cleaned(c, raw[c.name]) for c in wanted}
-    engine.register("cleaned", pa.table(held))
     typed = ", ".join(f"{_typed(c)} AS {c.name}" for c in wanted)
     wrong = " OR ".join(f"(c_{c.name} IS NOT NULL AND {c.name} IS NULL)" for c in wanted) or "FALSE"
     required = f"NOT coalesce(({facts.require[register]}), FALSE)" if register in facts.require else "FALSE"
-    engine.execute(
-        f"CREATE TABLE typed_{register} AS SELECT *, (domain IS NULL OR (ki IS NULL AND kt IS NULL)) AS keyless,"
-        f" keyless OR {wrong} OR {required} AS rejected FROM (SELECT *, {typed} FROM cleaned)"
-    )
-    engine.unregister("cleaned")
+    into = f"CREATE TABLE typed_{register} AS"
+    floating = keyed = 0
+    for part in _in_parts(raw):
+        held = {"number": part[facts.number], **_keys(facts, part, table)}
+        floating, keyed = floating + _floating(held), keyed + _keyed(held)
+        held |= {f"c_{c.name}": _cleaned(c, part[c.name]) for c in wanted}
+        engine.register("cleaned", pa.table(held))
+        engine.execute(
+            f"{into} SELECT *, (domain IS NULL OR (ki IS NULL AND kt IS NULL)) AS keyless,"
+            f" keyless OR {wrong} OR {required} AS rejected FROM (SELECT *, {typed} FROM cleaned)"
+        )
+        engine.unregister("cleaned")
+        into = f"INSERT INTO typed_{register}"
+    _refuse_lossy(register, facts.number, floating, keyed)
     if facts.document:
         # A row under another kind of document may still hold a citizen's number: whose, nobody can be sure.
         _note_mislabelled(engine, register)
@@ -167,15 +190,42 @@ def _type_rows(engine: Any, register: str, facts: FactsConfig, raw: Any, table: 
 _FLOATING = r"^\s*[+-]?[0-9]+(\.[0-9]*([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)\s*$"
 
 
-def _refuse_lossy(register: str, column: str, held: Mapping[str, Any]) -> None:
+def _in_parts(raw: Any) -> Iterator[Any]:
+    """The rows, so many at a time, at least once; what was given is let go."""
+    schema, batches = raw.schema, collections.deque(raw.to_batches(max_chunksize=PART))
+    del raw
+    while True:
+        part, rows = [], 0
+        while batches and rows < PART:
+            rows += batches[0].num_rows
+            part.append(batches.popleft())
+        yield pa.Table.from_batches(part, schema)
+        if not batches:
+            return
+
+
+def _keyed(held: Mapping[str, Any]) -> int:
+    """How many rows have a key."""
+    return pc.sum(_have_key(held)).as_py() or 0
+
+
+def _floating(held: Mapping[str, Any]) -> int:
+    """How many rows have none, but what a floating-point number leaves of one."""
+    lossy = pc.fill_null(pc.match_substring_regex(held["number"], _FLOATING), False)
+    return pc.sum(pc.and_not(lossy, _have_key(held))).as_py() or 0
+
+
+def _have_key(held: Mapping[str, Any]) -> Any:
+    return pc.or_(pc.is_valid(held["ki"]), pc.is_valid(held["kt"]))
+
+
+def _refuse_lossy(register: str, column: str, floating: int, keyed: int) -> None:
     """Raises RegisterChanged where most numbers lost their last digits: nobody can tell whose those rows are.
 
     Not where any one did: then a slip of one clerk would keep everybody's facts from being made. Nor all: a number
     that ends in X stays a text among the others.
     """
-    keyed = pc.or_(pc.is_valid(held["ki"]), pc.is_valid(held["kt"]))
-    floating = pc.and_not(pc.fill_null(pc.match_substring_regex(held["number"], _FLOATING), False), keyed)
-    if (pc.sum(floating).as_py() or 0) > (pc.sum(keyed).as_py() or 0):
+    if floating > keyed:
         raise RegisterChanged(register=register, what=LOSSY.format(column=column))
 
 
@@ -343,10 +393,18 @@ def _merged(engine: Any, resource: str, facts: FactsConfig, table: FactTable, do
     merge = merge.replace("{snapshot}", f"DATE '{day.isoformat()}'")
     wanted = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in table.physical())
     found = engine.sql(f"SELECT {KEY}, {wanted} FROM ({merge}) ORDER BY {KEY}").to_arrow_table()
-    keys = found[KEY]
-    if keys.null_count or len(keys.unique()) != len(keys):
+    if not _ascending(found[KEY]):
         raise FactsInvalid(resource=resource, what="the merge gives more than one row a key, or a row without one")
     return found
+
+
+def _ascending(keys: Any) -> bool:
+    """Whether no key is missing and none stands twice, where they are sorted."""
+    if keys.null_count:
+        return False
+    lasts = [chunk for chunk in keys.chunks if len(chunk)]
+    inside = all(pc.all(pc.less(chunk[:-1], chunk[1:]), min_count=0).as_py() for chunk in lasts)
+    return inside and all(one[-1].as_py() < next[0].as_py() for one, next in itertools.pairwise(lasts))
 
 
 def _one_row(register: str, table: FactTable) -> str:
