@@ -43,8 +43,13 @@ _SLICE = 1_000_000
 
 
 def allot(rng: np.random.Generator, prefixes: npt.NDArray[Any], born: npt.NDArray[Any]) -> Ints:
-    """Citizen numbers without check character: one for each division part and birth day, all different."""
+    """Citizen numbers without check character: one for each division part and birth day, all different.
+
+    Raises ValueError where more are wanted of one day in one division than it has numbers.
+    """
     base: Ints = (prefixes.astype(np.int64) * 10**8 + _calendar_digits(born)) * 1_000
+    if np.unique(base, return_counts=True)[1].max(initial=0) > LAST_SEQUENCE:
+        raise ValueError("more people than numbers on one day in one division")
     keys = base + rng.integers(1, LAST_SEQUENCE + 1, base.size)
     while (again := _repeated(keys)).size:
         keys[again] = base[again] + rng.integers(1, LAST_SEQUENCE + 1, again.size)

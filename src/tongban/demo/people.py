@@ -143,7 +143,7 @@ def _citizens(dice: Dice, world: World, size: Size, lots: dict[str, Lot]) -> Cit
     handlers = sum(lots[kind].size for kind in UNIT_KINDS if kind in lots)
     registered = max(size.people, start + handlers)
     total = registered + size.military
-    born = _births(rng, world, start + handlers, total)
+    born = _births(rng, dice("spread"), world, start + handlers, total)
     here = _at_home(rng, placed, total)
     keys = numbers.allot(rng, _prefixes(rng, here), born)
     city = City(
@@ -163,14 +163,17 @@ def _citizens(dice: Dice, world: World, size: Size, lots: dict[str, Lot]) -> Cit
     return city
 
 
-def _births(rng: np.random.Generator, world: World, applying: int, total: int) -> Ints:
+def _births(rng: np.random.Generator, spread: np.random.Generator, world: World, applying: int, total: int) -> Ints:
     """Birth days: those who apply (or handle an application) are 24 to 69, the others 0 to 94 years old."""
-    years = np.concatenate(
-        [
-            np.clip(rng.normal(35, 9.5, applying), 24, 69),
-            np.clip(rng.beta(1.5, 2.0, total - applying) * 95, 0.01, 94.9),
-        ]
+    years = np.concatenate([rng.normal(35, 9.5, applying), rng.beta(1.5, 2.0, total - applying) * 95])
+    least, most = (
+        np.repeat([24, 0.01], [applying, total - applying]),
+        np.repeat([69, 94.9], [applying, total - applying]),
     )
+    # Not all on one birthday: a day and a division have 995 numbers.
+    young, old = years < least, years > most
+    years[young] = least[young] + spread.random(young.sum()) * 3
+    years[old] = most[old] - spread.random(old.sum())
     return np.floor(day(world.at) - years * 365.25).astype(np.int64)
 
 
