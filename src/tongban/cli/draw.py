@@ -95,7 +95,6 @@ def _checks(bundle: Path, ring: "Keyring | None", log: Path | None) -> Iterator[
         for good, what in verify_draw.checks(str(bundle)):
             yield Check("bundle", good, what)
         drawn = _Drawn.read(bundle)
-        yield Check("bundle", drawn.leaf == drawn.expected, "the receipt in the bundle is the log's for this freeze")
     except _UNREADABLE as error:
         yield Check("bundle", False, f"the bundle can be read ({type(error).__name__})")
         return
@@ -114,14 +113,12 @@ class _Drawn:
     origin: str  #: of the log
     entry: int
     leaf: str  #: as the receipt says
-    expected: str  #: leaf by which the log must hold the freeze
     digest: str  #: of draw.json
 
     @classmethod
     def read(cls, bundle: Path) -> "_Drawn":
         """Raises one of _UNREADABLE."""
         from tongban.kit import canonical, statement
-        from tongban.rounds import draw
 
         text = (bundle / "draw.json").read_bytes()
         held = json.loads(text)
@@ -130,9 +127,9 @@ class _Drawn:
         except canonical.NotCanonical as error:
             raise ValueError from error
         round, log = str(freeze.body["round"]), held["log"]
-        pool, expected = f"{round}/{freeze.body['pool']}", draw.freeze_leaf(round, freeze)
+        pool = f"{round}/{freeze.body['pool']}"
         place = (str(log["origin"]), int(log["entry"]), str(log["leaf"]))
-        return cls(freeze, pool, *place, expected, sha256(text).hexdigest())
+        return cls(freeze, pool, *place, sha256(text).hexdigest())
 
 
 def _signature(drawn: _Drawn, ring: "Keyring") -> Check:
