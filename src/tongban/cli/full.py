@@ -60,8 +60,8 @@ FULL_RUNS: dict[str, FullRun] = {
         spark=True,
     ),
     "spark": FullRun(
-        "what engines read differently is refused, or Spark reads it as we do",
-        ("tests/spark/test_divergent.py",),
+        "what engines read differently is refused or read alike; a node answers from a register in Spark",
+        tuple(f"tests/spark/test_{part}.py" for part in ("divergent", "register", "node")),
         spark=True,
     ),
     "log": FullRun("no acknowledged entry is lost by kill -9", ("tests/tlog/test_crash.py",), repeat=2),

@@ -4,21 +4,26 @@ It lies under .bootstrap/spark and takes some 600 MB. `./tongban node …` runs 
 """
 
 import importlib.util
+import json
 import os
+import re
 import shutil
+import subprocess
+import tempfile
+import time
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
 from tongban.cli import console
 from tongban.kit.errors import Unavailable
-from tongban.node.spark import JAVA, java
+from tongban.node import spark
 
 
 class SparkNotFetched(Unavailable):
     code = "cli.spark_not_fetched"
-    message = "The environment with Spark could not be made: {what}."
-    remedy = "Check the network or pip's settings (pip config list) and run the same command again."
+    message = "Spark could not be fetched, or does not start: {what}."
+    remedy = "Check the network or pip's settings (pip config list) and the memory, and run the same command again."
 
 
 def spark_python(root: Path) -> str:
@@ -29,7 +34,7 @@ def spark_python(root: Path) -> str:
     # Here, because the tests' own command needs this module for its long runs.
     from tongban.cli.testing import SystemPart, install_system_parts
 
-    install_system_parts(root, (SystemPart("Java", lambda _: not java(), (JAVA,)),))
+    install_system_parts(root, (SystemPart("Java", lambda _: not spark.java(), (spark.JAVA,)),))
     script = _script(root)
     found = os.path.join(script.SPARK, "bin", "python")
     with script.one_at_a_time():
@@ -66,6 +71,31 @@ def _make(script: Any, interpreter: str) -> None:
     (Path(script.SPARK) / "tongban.stamp").write_text(script.spark_stamp(), encoding="utf-8")
 
 
+def tried(interpreter: str) -> dict[str, Any]:
+    """Start Spark there and ask it something; its version, seconds and memory. Raises SparkNotFetched."""
+    command = [interpreter, "-P", "-m", "tongban.cli.spark_part"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise SparkNotFetched(what=lines[-1])
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _try() -> dict[str, Any]:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        session = spark.session(spark.Settings(Path(folder)))
+        started = time.monotonic()
+        session.sql("SELECT sum(id) FROM range(1000)").collect()
+        asked = time.monotonic()
+        process = session.sparkContext._gateway.proc.pid
+        peak = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{process}/status").read_text())
+        version = str(session.version)
+        session.stop()
+    memory = int(peak[1]) // 1024 if peak else 0
+    return {"spark": version, "start": started - began, "query": asked - started, "memory_mb": memory}
+
+
 def _script(root: Path) -> Any:
     """./tongban itself knows how environments are made on this machine."""
     loader = SourceFileLoader("tongban_script", str(root / "tongban"))
@@ -74,3 +104,7 @@ def _script(root: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
     return module
+
+
+if __name__ == "__main__":
+    print(json.dumps(_try()))

@@ -9,9 +9,11 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from tongban.kit.errors import Unavailable
-from tongban.rules.spark import Session
+
+Session: TypeAlias = Any  #: pyspark.sql.SparkSession
 
 JAVA = "openjdk-17-jre-headless"  #: the package of Debian and Ubuntu
 
@@ -28,7 +30,7 @@ class SparkMissing(Unavailable):
 class Settings:
     """How a session is started. `master` other than local[…] is a cluster, whose addresses are Spark's own settings."""
 
-    folder: Path  #: for what does not fit into memory, and for what Spark wants to keep
+    folder: Path  #: for what does not fit into memory: rows of registers among it
     master: str = "local[2]"
     memory_mb: int = 1_024
 
@@ -73,10 +75,12 @@ def _options(settings: Settings) -> dict[str, str]:
     options = {
         "spark.driver.memory": f"{settings.memory_mb}m",
         # A rule's stages lie many SELECTs deep, and Spark walks through them by recursion.
-        "spark.driver.extraJavaOptions": f"-Xss16m -Dderby.system.home={folder}",
+        "spark.driver.extraJavaOptions": "-Xss16m",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": folder,
+        # Its messages quote values of the rows that they are about.
+        "spark.log.level": "OFF",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.sql.warehouse.dir": f"{folder}/warehouse",
         "spark.sql.ansi.enabled": "true",
@@ -96,3 +100,13 @@ def _options(settings: Settings) -> dict[str, str]:
         options["spark.sql.shuffle.partitions"] = "4"
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     return options
+
+
+def kill(session: Session) -> None:
+    """End Spark whatever it is doing: what it was told to break off may go on for hours, and its end waits for that.
+
+    This process cannot start another.
+    """
+    process = session.sparkContext._gateway.proc
+    process.kill()
+    process.wait()

@@ -113,16 +113,18 @@ def _answer(session: Session, query: str, seconds: float) -> pa.Table:
 @contextmanager
 def ending(session: Session, seconds: float) -> Iterator[threading.Event]:
     """What Spark computes in the block is broken off once the time is over; the event then says so."""
-    ended = threading.Event()
+    ended, done = threading.Event(), threading.Event()
 
     def end() -> None:
+        if done.wait(seconds):
+            return
         ended.set()
-        session.sparkContext.cancelAllJobs()
+        # Again and again: between two jobs of a query there is none to break off.
+        while not done.wait(0.2):
+            session.sparkContext.cancelAllJobs()
 
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
+    threading.Thread(target=end, daemon=True).start()
     try:
         yield ended
     finally:
-        timer.cancel()
+        done.set()
