@@ -1,4 +1,4 @@
-"""`./tongban node init|check|refresh|run DIR`: a department's own node."""
+"""`./tongban node init|check|refresh|run DIR`: a department's own node. `./tongban node spark`: what some need more."""
 
 import argparse
 import asyncio
@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tongban.cli import console
+from tongban.cli.root import checkout
 from tongban.cli.today import today
 from tongban.kit.errors import TongbanError, Unavailable
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="init|check|refresh|run")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="init|check|refresh|run|spark")
     init = verbs.add_parser(
         "init", help="lay out a node's folder", epilog="example:\n  ./tongban node init DIR --id tax-1 --member CODE"
     )
@@ -42,10 +43,15 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--facts-as-of", type=date.fromisoformat, metavar="DAY", help="make facts first if there are none"
     )
     run_.add_argument("--with-parent", action="store_true", help="end when the process that started it ends")
+    verbs.add_parser(
+        "spark",
+        help="fetch what registers in Spark need, and try it",
+        epilog="example:\n  ./tongban node spark     some 460 MB, once; then how long Spark takes to start here",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    verbs = {"init": _init, "check": _check, "refresh": _refresh, "run": _run}
+    verbs = {"init": _init, "check": _check, "refresh": _refresh, "run": _run, "spark": _spark}
     return verbs[args.verb](args)
 
 
@@ -155,4 +161,19 @@ def _run(args: argparse.Namespace) -> int:
         console.say(f"node {config.id} answers on {config.host}:{port}")
 
     program.run(config, ready=ready, pass_phrase=pass_phrase())
+    return 0
+
+
+def _spark(args: argparse.Namespace) -> int:
+    """Try Spark in the environment that has it."""
+    from tongban.cli import spark_part
+
+    told = spark_part.tried(spark_part.spark_python(checkout()))
+    if args.json:
+        console.emit(told)
+    else:
+        console.say(
+            f"Spark {told['spark']} works here: {told['start']:.1f} s to start, {told['query']:.1f} s for its first"
+            f" query, {told['memory_mb']} MB of memory."
+        )
     return 0

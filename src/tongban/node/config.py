@@ -14,6 +14,7 @@ from tongban.exchange import names
 from tongban.identity.identifiers import Domain
 from tongban.kit import canonical
 from tongban.kit.config import Section, open_toml
+from tongban.node.spark import Settings
 
 #: Kind of document as registers write it → domain of its number.
 DOCUMENTS: Mapping[str, Domain] = {
@@ -30,11 +31,12 @@ RAW_KINDS = frozenset({"name", "text", "mark", "date", "month", "amount", "integ
 
 @dataclass(frozen=True, slots=True)
 class RegisterConfig:
-    """Where a register is: exactly one of a SQLAlchemy URL, a Parquet file, a CSV file."""
+    """Where a register is: exactly one of a SQLAlchemy URL, a Parquet file, a CSV file, a folder that Spark reads."""
 
     name: str
-    kind: str  #: "url" | "parquet" | "csv"
+    kind: str  #: "url" | "parquet" | "csv" | "spark"
     location: str
+    spark: Settings | None = None  #: of kind "spark" only
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,9 @@ def read(folder: Path) -> NodeConfig:
     top = open_toml(folder / "node.toml")
     node = top.section("node")
     door = top.section("door", {})
-    registers = {name: _register(name, part, folder) for name, part in top.named("register").items()}
+    spark = top.section("spark", {})
+    settings = _spark(spark, folder)
+    registers = {name: _register(name, part, folder, settings) for name, part in top.named("register").items()}
     config = NodeConfig(
         folder=folder,
         id=node.text("id"),
@@ -172,7 +176,7 @@ def read(folder: Path) -> NodeConfig:
         resources={name: _resource(name, part, registers) for name, part in top.named("resource").items()},
         limits=_limits(top.section("limits", {})),
     )
-    for part in (top, node, door):
+    for part in (top, node, door, spark):
         part.done()
     _agree(config, node)
     return config
@@ -198,12 +202,18 @@ def _place(text: str, folder: Path) -> str:
     return text if not text or "://" in text else str((folder / text).resolve())
 
 
-def _register(name: str, part: Section, folder: Path) -> RegisterConfig:
+def _spark(part: Section, folder: Path) -> Settings:
+    usual = Settings(Path(_place(part.text("folder", "spark"), folder)))
+    memory_mb = part.integer("memory_mb", usual.memory_mb, low=512)
+    return Settings(usual.folder, part.text("master", usual.master), memory_mb)
+
+
+def _register(name: str, part: Section, folder: Path, spark: Settings) -> RegisterConfig:
     if not re.fullmatch(names.FIELD, name):
         raise part.wrong(name, f"register {name!r} must be called by small letters, digits and _: SQL names it")
-    kinds = [kind for kind in ("url", "parquet", "csv") if part.has(kind)]
+    kinds = [kind for kind in ("url", "parquet", "csv", "spark") if part.has(kind)]
     if len(kinds) != 1:
-        raise part.wrong(name, f"register {name} needs exactly one of url, parquet, csv")
+        raise part.wrong(name, f"register {name} needs exactly one of url, parquet, csv, spark")
     location = part.text(kinds[0])
     part.done()
     if kinds[0] == "url":
@@ -211,13 +221,16 @@ def _register(name: str, part: Section, folder: Path) -> RegisterConfig:
         location = f"sqlite:///{(folder / tail).resolve()}" if slashes and not head else location
     else:
         location = _place(location, folder)
-    return RegisterConfig(name, kinds[0], location)
+    return RegisterConfig(name, kinds[0], location, spark if kinds[0] == "spark" else None)
 
 
 def _resource(name: str, part: Section, registers: Mapping[str, RegisterConfig]) -> ResourceConfig:
     register = part.text("register")
     if register not in registers:
         raise part.wrong(register, f"resource {name} names register {register!r}, which is not in this file")
+    if registers[register].kind == "spark" and part.has("point"):
+        # A look would take Spark some seconds, and the caller's time is over by then.
+        raise part.wrong("point", f"register {register!r} lies in Spark, which answers no query: leave point out")
     masks = part.section("masks", {})
     found = ResourceConfig(
         id=name,

@@ -13,7 +13,8 @@ from tongban.kit.config import FileInvalid
 from tongban.kit.errors import Invalid, TongbanError, Unavailable
 from tongban.kit.keys import new_key, read_key
 from tongban.node import config as configs
-from tongban.node.adapters.register import Register
+from tongban.node.adapters import connect
+from tongban.node.adapters.register import Bounds, Register
 from tongban.node.config import NodeConfig, ResourceConfig
 from tongban.node.findings import Finding, of_facts, of_spelling
 from tongban.node.program import door_socket, online_key, open_registers, origin_of, tls_files
@@ -140,6 +141,10 @@ def _keys(config: NodeConfig, pass_phrase: str | None) -> None:
 
 def _check_registers(config: NodeConfig) -> Iterator[Finding]:
     registers = open_registers(config)
+    for place in config.registers.values():
+        if place.kind == "spark":
+            # Not asked, which takes long: whether it could be.
+            yield _tried(f"register {place.name}", partial(connect, place, Bounds(1, 1)))
     for resource in config.resources.values():
         yield _tried(f"resource {resource.id}", partial(_look, resource, registers))
         erase_abandoned(FactStore(config.folder / "facts").place(resource.id))
