@@ -53,12 +53,32 @@ class Batch:
     committed: int | None = None  #: entry that commits to the persons; None: not yet, or on the asker's side
 
 
+@dataclass(frozen=True, slots=True)
+class Destroyed:
+    """Records that are not there any more; whose they were nobody can say."""
+
+    entry: int
+    first: int
+    until: int
+    of: str  #: their class
+    count: int
+    basis: str
+
+
 @dataclass
 class Found:
     """What the log says of one person."""
 
     looks: list[Look]
     batches: list[Batch]
+    destroyed: list[Destroyed]
+
+
+#: The same under every page, whoever it is about: looks that the law keeps secret must show in nothing.
+SECRECY = (
+    "法律规定应当保密的查询不在此列，任何人的页面上都写着这句话。"
+    " · Looks that a statute keeps secret are not listed here; this sentence stands under everybody's page."
+)
 
 
 def find(directory: Path, subject: Subject, advance: Callable[[int], None]) -> Found:
@@ -74,6 +94,7 @@ class _Search:
         self._raw = unspelt(key, subject.domain, subject.key)
         self._looks: dict[int, Look] = {}
         self._batches: dict[int, Batch] = {}
+        self._destroyed: list[Destroyed] = []
 
     def through(self, entries: Iterable[Stored]) -> Found:
         for one in entries:
@@ -81,11 +102,15 @@ class _Search:
             kind = leaf.get("kind")
             if kind == "batch-persons":
                 self._committed(leaf, one.index)
+            elif kind == "destruction":
+                body = leaf["body"]
+                about = (body["from"], body["until"], body["class"], body["count"], body["basis"])
+                self._destroyed.append(Destroyed(one.index, *about))
             elif kind == "batch":
                 self._batch(one, leaf)
             elif kind in _PERSONAL and one.record:
                 self._personal(str(kind), one, leaf)
-        return Found(list(self._looks.values()), list(self._batches.values()))
+        return Found(list(self._looks.values()), list(self._batches.values()), self._destroyed)
 
     def _personal(self, kind: str, one: Stored, leaf: Mapping[str, Any]) -> None:
         assert one.record is not None

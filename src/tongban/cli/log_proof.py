@@ -14,7 +14,7 @@ import orjson
 
 from tongban.cli import console, log_read
 from tongban.cli.keyring import Keyring, NoDirectory, keyring
-from tongban.cli.log_person import place_of, ticket_of
+from tongban.cli.log_person import SECRECY, place_of, ticket_of
 from tongban.exchange.ticket import CaseTicket
 from tongban.identity.subject import Subject
 from tongban.kit.durable import write_durably
@@ -264,15 +264,13 @@ def _tell(one: Checked, ring: Keyring) -> None:
         )
     if one.seen and not one.quorum.outside_seen(one.seen):
         console.say("仅内部见证 · internal witnesses only: nobody outside the administration has seen this head")
+    for body in one.destroyed:
+        where = f"entries {body['from']} to {body['until'] - 1}"
+        console.say(f"已销毁 · destroyed under {body['basis']}: {body['count']} records among {where}")
     for problem in one.problems:
         console.say(f"✗ {problem.place} ({problem.code})")
 
 
-#: The same under every page, whoever it is about: what the law keeps secret shows in nothing (see decision 0018).
-SECRECY = (
-    "法律规定应当保密的查询不在此列，任何人的页面上都写着这句话。"
-    " · Looks that a statute keeps secret are not listed here; this sentence stands under everybody's page."
-)
 _PROVEN = (
     "已证明：各部门日志所承诺的对此人的查询就是以上这些；无查询的日子确无查询。未证明：要隐瞒一次查询，须双方部门一起隐瞒，且只能瞒到抽查抽中为止；"
     "假名属于此人，只有各部门自己说了算，双方比对可见出入。"

@@ -92,8 +92,10 @@ class Asked:
         keys = bulk.read_keys(self._spool.get(_name(column)), column[0])
         if isinstance(keys, Refused):
             raise SpoolDamaged(name=_name(column)[:16])
-        names = b"".join(people(self._log.subject_key, column[0], keys.table.column("k")))
-        keep_names(self._log, index, names)
+        names = bytearray()
+        for name in people(self._log.subject_key, column[0], keys.table.column("k")):
+            names += name
+        keep_names(self._log, index, bytes(names))
 
 
 def column_of(record: dict[str, object]) -> Column | None:

@@ -182,8 +182,9 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
         None, None, bodies, registers, Cosigning(log, source),  # type: ignore[arg-type]
     )  # fmt: skip
     open_log = OpenLog(
-        log, lambda: node.cosigning.head, *_witness(config, source, floored, pass_phrase), bodies, floored
-    )
+        log, lambda: node.cosigning.head, *_witness(config, source, floored, pass_phrase), bodies, floored,
+        lambda: _witnesses(source, log.origin),
+    )  # fmt: skip
     node.exchange = ExchangeApp(gate, node.answers, open_log)
     node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.evaluated, node.health)
     return node
@@ -231,6 +232,12 @@ def _witness(
         return None, origins
     key = read_key(path, pass_phrase)
     return Witness(config.folder / "witness", key.id, key, keys, clock.seconds), origins
+
+
+def _witnesses(source: DirectorySource, origin: str) -> dict[str, PublicKey]:
+    """Who may witness the log here, by name."""
+    listed = source.current.witnessing if source.current else None
+    return dict(listed.quorum(origin).witnesses) if listed else {}
 
 
 class _LazyMatch:

@@ -33,34 +33,37 @@ from tongban.tlog.tree import leaf_hash
 #: Looks that are sorted at once; more are taken in sixteen parts, so that the memory stays small.
 _AT_ONCE = 2_000_000
 _PR_SET_PDEATHSIG = 1
+#: No entry is made later than this.
+_LAST = date(9000, 1, 1)
 
 
-class _Day:
+class Looks:
     """What one day has had so far."""
 
     def __init__(self, first: int) -> None:
         self.first = first
-        self.leaves: list[bytes] = []  #: leaf hashes of the entries that count
+        self.leaves: list[bytes] = []  #: leaf hashes of the entries that count for somebody
+        self.indices: list[int] = []  #: where these stand in the log
         self.names, self.ordinals = bytearray(), list[int]()  #: of entries about one person
         self.batches: list[tuple[int, int, int]] = []  #: ordinal, entry that has the table, persons
-        self.nobody: list[Look] = []
-        self.looks = 0
+        self.nobody: list[tuple[int, Look]] = []
 
-    def one(self, hashed: bytes, names: Sequence[bytes]) -> None:
+    def one(self, index: int, hashed: bytes, names: Sequence[bytes]) -> None:
         for name in names:
             self.names += name
             self.ordinals.append(len(self.leaves))
-        self.leaves.append(hashed)
-        self.looks += len(names)
+        self._entry(index, hashed)
 
-    def batch(self, hashed: bytes, index: int, count: int) -> None:
-        self.batches.append((len(self.leaves), index, count))
-        self.leaves.append(hashed)
-        self.looks += count
+    def batch(self, index: int, hashed: bytes, table: int, count: int) -> None:
+        self.batches.append((len(self.leaves), table, count))
+        self._entry(index, hashed)
 
-    def unattributed(self, hashed: bytes, count: int) -> None:
-        self.nobody.append(Look(hashed, count))
-        self.looks += count
+    def unattributed(self, index: int, hashed: bytes, count: int) -> None:
+        self.nobody.append((index, Look(hashed, count)))
+
+    def _entry(self, index: int, hashed: bytes) -> None:
+        self.leaves.append(hashed)
+        self.indices.append(index)
 
 
 def counted(log: Path, first: int, size: int, since: date, through: date) -> Iterator[Count]:
@@ -72,14 +75,33 @@ def counted(log: Path, first: int, size: int, since: date, through: date) -> Ite
     yield from reading.days(size)
 
 
+def between(log: Path, first: int, until: int) -> Looks:
+    """The looks of the entries from index `first` up to `until`, whatever day they were made on."""
+    reading = _Reading(log, first, _LAST, _LAST)
+    return reading.whole(until)
+
+
 class _Reading:
     def __init__(self, log: Path, first: int, since: date, through: date) -> None:
         self._log, self._first, self._today, self._through = log, first, since, through
-        self._day = _Day(first)
-        self._ended: list[tuple[date, _Day, int]] = []
+        self._day = Looks(first)
+        self._ended: list[tuple[date, Looks, int]] = []
         self._segment: tuple[int, Segment] | None = None
 
+    def whole(self, until: int) -> Looks:
+        for _ in self._read(until):
+            pass
+        return self._day
+
     def days(self, size: int) -> Iterator[Count]:
+        for _ in self._read(size):
+            yield from self._written()
+        while self._today <= self._through:
+            self._end(size)
+        yield from self._written()
+
+    def _read(self, size: int) -> Iterator[int]:
+        """Read up to `size`, and stop after each file."""
         for number in range(self._first // FRAMES, -(-size // FRAMES)):
             if self._today > self._through:
                 break
@@ -89,10 +111,7 @@ class _Reading:
                     self._entry(start + place, framed)
 
             segment.read(entry_file(self._log, number), visit)
-            yield from self._written()
-        while self._today <= self._through:
-            self._end(size)
-        yield from self._written()
+            yield number
 
     def _written(self) -> Iterator[Count]:
         for day, held, until in self._ended:
@@ -104,7 +123,7 @@ class _Reading:
     def _end(self, until: int) -> None:
         self._ended.append((self._today, self._day, until))
         self._today += timedelta(days=1)
-        self._day = _Day(until)
+        self._day = Looks(until)
 
     def _entry(self, index: int, framed: Framed) -> None:
         record = orjson.loads(framed.salted[SALT:]) if framed.salted else {}
@@ -123,11 +142,11 @@ class _Reading:
         if leaf["kind"] == "repeat":
             subjects = self._subjects_of(record.get("repeat_of", index), index)
         if len(subjects) == count:
-            self._day.one(hashed, [urlsafe_b64decode(name + "==") for name in subjects])
+            self._day.one(index, hashed, [urlsafe_b64decode(name + "==") for name in subjects])
         elif person_table.names(self._log, table, count) is not None:
-            self._day.batch(hashed, table, count)
+            self._day.batch(index, hashed, table, count)
         else:
-            self._day.unattributed(hashed, count)
+            self._day.unattributed(index, hashed, count)
 
     def _subjects_of(self, index: int, before: int) -> Sequence[str]:
         """The persons of an earlier entry, whose answer was given again."""
@@ -147,10 +166,10 @@ class _Reading:
 # --- one day --------------------------------------------------------------------------------------------------
 
 
-def _rows(log: Path, day: _Day, salt: bytes) -> Rows:
+def _rows(log: Path, day: Looks, salt: bytes) -> Rows:
     parts = [*_people(log, day, salt)]
     if day.nobody:
-        leaf = leaf_of(person(salt, NOBODY), day.nobody)
+        leaf = leaf_of(person(salt, NOBODY), (look for _, look in day.nobody))
         own = np.frombuffer(leaf.name, np.uint8)[None], np.array([leaf.count], np.uint64)
         parts.append(Rows(*own, np.frombuffer(leaf.head, np.uint8)[None]))
     if not parts:
@@ -161,7 +180,7 @@ def _rows(log: Path, day: _Day, salt: bytes) -> Rows:
     return Rows(names[order], counts, np.concatenate([part.heads for part in parts])[order])
 
 
-def _people(log: Path, day: _Day, salt: bytes) -> Iterator[Rows]:
+def _people(log: Path, day: Looks, salt: bytes) -> Iterator[Rows]:
     total = len(day.ordinals) + sum(count for _, _, count in day.batches)
     shift = 8 if total <= _AT_ONCE else 4
     for part in range(256 >> shift):
@@ -176,7 +195,7 @@ def _people(log: Path, day: _Day, salt: bytes) -> Iterator[Rows]:
             yield _grouped(np.concatenate(names), np.concatenate(ordinals), day.leaves, salt)
 
 
-def _sources(log: Path, day: _Day) -> Iterator[tuple[Any, Any]]:
+def _sources(log: Path, day: Looks) -> Iterator[tuple[Any, Any]]:
     """Names of all looks at known persons, a table at a time, each with its ordinal or the one of all."""
     single = np.frombuffer(bytes(day.names), np.uint8).reshape(-1, NAME)
     yield single, np.array(day.ordinals, np.int64)
