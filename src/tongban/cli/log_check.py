@@ -36,6 +36,7 @@ MEANING = {
     "tlog.checkpoint_invalid": "not signed by this log's key, or not a checkpoint",
     "tlog.checkpoints_disordered": "smaller than the checkpoint before it",
     "tlog.checkpoint_not_kept": "it was published, but is missing among those kept",
+    "tlog.day_count_differs": "the day counts other looks at persons than the entries it speaks of",
     "tlog.tile_invalid": "what was fetched is not this tile of the log under the signed head",
     "cli.no_checkpoint": "there are entries and not one signed checkpoint: nothing binds this log to what it was",
     "cli.other_log": "the directory lists another log at this address",

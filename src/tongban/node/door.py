@@ -214,7 +214,8 @@ class DoorApp:
         if self._evaluated[round] != at:
             return _SECOND_DATE
         about = {"round": round, "part": part, "evaluated": at, "rows": keys.rows, "keys": keys.digest}
-        return Outgoing(grant, text, f"{round}/{part}", operator, idempotency, body, about, keys.rows)
+        column = domain, keys.digest
+        return Outgoing(grant, text, f"{round}/{part}", operator, idempotency, body, about, keys.rows, column)
 
     def _asked(self, grant: Grant) -> dict[str, str] | None:
         """Columns that the grant's rule asks for, with their words on the wire; None if the rule is not listed."""

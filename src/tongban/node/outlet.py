@@ -20,6 +20,7 @@ from tongban.exchange.receipt import Receipt
 from tongban.kit.clock import Clock, stamp
 from tongban.kit.errors import Refused
 from tongban.kit.keys import SigningKey
+from tongban.node.asked import Asked, Column
 from tongban.node.source import DirectorySource, TooLarge, whole
 from tongban.tlog.log import Log
 
@@ -44,6 +45,7 @@ class Outgoing:
     body: bytes
     about: Mapping[str, Any]  #: what the request's record says of persons: subjects and fields, or rows and keys
     persons: int
+    keys: Column | None = None  #: of a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,11 @@ class Incoming:
 class Outlet:
     """Makes calls for the own department's systems."""
 
-    def __init__(self, member: str, key: SigningKey, source: DirectorySource, log: Log, clock: Clock) -> None:
+    def __init__(
+        self, member: str, key: SigningKey, source: DirectorySource, log: Log, asked: Asked, clock: Clock
+    ) -> None:
         self._member, self._key, self._source, self._log, self._clock = member, key, source, log, clock
+        self._asked = asked
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(self, outgoing: Outgoing) -> Incoming | Refused:
@@ -76,7 +81,7 @@ class Outlet:
         if refused := directory.refusal(now):
             return refused
         prepared = self._prepared(outgoing, now)
-        own = await self._commit_request(outgoing, prepared, now)
+        own = await self._committed(outgoing, prepared, now)
         sent = await self._send(node.address, node.certificate, prepared)
         if isinstance(sent, Refused):
             return sent
@@ -109,6 +114,18 @@ class Outlet:
             idempotency=outgoing.idempotency,
         )
         return client.prepare(self._key, call, outgoing.body, nonce=secrets.token_urlsafe(18), now=now)
+
+    async def _committed(self, outgoing: Outgoing, prepared: Prepared, now: float) -> int:
+        """The question is in our own log, and of a batch the keys are kept until its persons are."""
+        if outgoing.keys is None:
+            return await self._commit_request(outgoing, prepared, now)
+        await self._asked.keep(outgoing.keys, outgoing.body)
+        own: int | None = None
+        try:
+            own = await self._commit_request(outgoing, prepared, now)
+        finally:
+            self._asked.logged(outgoing.keys, own, outgoing.persons)
+        return own
 
     async def _commit_request(self, outgoing: Outgoing, prepared: Prepared, now: float) -> int:
         """The look is in our own log before anybody else hears of it: index of its entry."""

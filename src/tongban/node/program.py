@@ -2,7 +2,7 @@
 
 exchange port   other nodes' calls, through the gate
 local door      the own department's systems, on a Unix socket and, if asked for, a loopback port
-tasks           directory every 20 s, checkpoint every 10 s, persons of batches, counts of strangers every hour
+tasks           directory every 20 s, checkpoint every 10 s, persons of batches, days, counts of strangers every hour
 """
 
 import asyncio
@@ -20,15 +20,18 @@ from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any
 
+from tongban.identity.identifiers import IdentifierInvalid
 from tongban.kit.clock import Clock, MachineClock
 from tongban.kit.errors import Invalid, TongbanError
 from tongban.kit.keys import PublicKey, SigningKey, read_key
 from tongban.node.adapters import connect
 from tongban.node.adapters.register import Bounds, Register
 from tongban.node.app import ExchangeApp
+from tongban.node.asked import Asked
 from tongban.node.body import BodyReader
 from tongban.node.config import NodeConfig, RegisterConfig
 from tongban.node.cosigning import Cosigning, LogContradicted, Standing
+from tongban.node.days import Days
 from tongban.node.door import DoorApp
 from tongban.node.gate import Gate
 from tongban.node.journal import Journal
@@ -40,7 +43,7 @@ from tongban.node.questions import Questions
 from tongban.node.server import listening, listening_at, server
 from tongban.node.snapshots import erase_abandoned, keep_newest
 from tongban.node.source import DirectorySource
-from tongban.node.spool import Spool
+from tongban.node.spool import Spool, SpoolDamaged
 from tongban.node.store import FactStore
 from tongban.node.verify import VerifyDesk
 from tongban.tlog.log import Log
@@ -48,7 +51,7 @@ from tongban.tlog.witness import Witness
 
 _log = logging.getLogger("tongban.node")
 
-CHECKPOINT_SECONDS, PERSONS_SECONDS, HOUR = 5, 2, 3600
+CHECKPOINT_SECONDS, PERSONS_SECONDS, DAYS_SECONDS, HOUR = 5, 2, 5, 3600
 #: Snapshots of facts that stay beside those that an open round has pinned.
 SNAPSHOTS_KEPT = 3
 _PR_SET_PDEATHSIG = 1
@@ -116,6 +119,8 @@ class Node:
     source: DirectorySource
     journal: Journal
     persons: Persons
+    asked: Asked
+    days: Days
     store: FactStore
     gate: Gate
     outlet: Outlet
@@ -169,14 +174,17 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     desks = _desks(config, log, journal, persons, registers, store)
     bodies = BodyReader(config.limits.body_seconds)
     gate = Gate(config, key, source, log, journal, desks, bodies, floored)
-    outlet = Outlet(config.member, key, source, log, floored)
+    asked = Asked(log, Spool(config.folder / "asked"))
+    days = Days(log, floored, lambda: _settled(persons, asked))
+    outlet = Outlet(config.member, key, source, log, asked, floored)
     node = Node(
-        config, floored, log, source, journal, persons, store, gate, outlet,
+        config, floored, log, source, journal, persons, asked, days, store, gate, outlet,
         None, None, bodies, registers, Cosigning(log, source),  # type: ignore[arg-type]
     )  # fmt: skip
     open_log = OpenLog(
-        log, lambda: node.cosigning.head, *_witness(config, source, floored, pass_phrase), bodies, floored
-    )
+        log, lambda: node.cosigning.head, *_witness(config, source, floored, pass_phrase), bodies, floored,
+        lambda: _witnesses(source, log.origin),
+    )  # fmt: skip
     node.exchange = ExchangeApp(gate, node.answers, open_log)
     node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.evaluated, node.health)
     return node
@@ -224,6 +232,12 @@ def _witness(
         return None, origins
     key = read_key(path, pass_phrase)
     return Witness(config.folder / "witness", key.id, key, keys, clock.seconds), origins
+
+
+def _witnesses(source: DirectorySource, origin: str) -> dict[str, PublicKey]:
+    """Who may witness the log here, by name."""
+    listed = source.current.witnessing if source.current else None
+    return dict(listed.quorum(origin).witnesses) if listed else {}
 
 
 class _LazyMatch:
@@ -385,11 +399,12 @@ def _jobs(node: Node) -> list[Coroutine[Any, Any, None]]:
         _every(CHECKPOINT_SECONDS, lambda: _checkpoint(node)),
         _every(CHECKPOINT_SECONDS, node.cosigning.show),
         _every(PERSONS_SECONDS, lambda: _due_persons(node)),
+        _every(DAYS_SECONDS, node.days.publish),
         _every(HOUR, lambda: _hourly(node)),
     ]
 
 
-async def _every(seconds: float, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _every(seconds: float, act: Callable[[], Coroutine[Any, Any, object]]) -> None:
     """Act for ever; a disk that is full now may have room later."""
     while True:
         await asyncio.sleep(seconds)
@@ -413,11 +428,21 @@ async def _checkpoint(node: Node) -> None:
 async def _due_persons(node: Node) -> None:
     if node.persons.due():
         await node.persons.commit()
+    if node.asked.due():
+        await node.asked.commit()
 
 
 async def _persons(node: Node) -> None:
-    if node.persons.waiting():
-        await node.persons.commit()
+    await _settled(node.persons, node.asked)
+
+
+async def _settled(persons: Persons, asked: Asked) -> None:
+    """Commit to all persons of batches now. One whose keys are lost says so, and keeps no other from its place."""
+    for part in (persons, asked):
+        try:
+            await part.commit()
+        except (SpoolDamaged, IdentifierInvalid) as error:
+            _log.error("%s", error.code)
 
 
 async def _hourly(node: Node) -> None:

@@ -16,6 +16,7 @@ from tongban.kit.errors import TongbanError
 from tongban.kit.keys import PublicKey
 from tongban.tlog.answers import NONE, SIGNATURE, answer_file
 from tongban.tlog.entry import KINDS, SALT, VERSION, Framed, keys_digest, record_digest
+from tongban.tlog.looks import looks_of
 from tongban.tlog.segment import FRAMES, Segment, entry_file, read
 from tongban.tlog.tree import leaf_hash
 
@@ -52,6 +53,8 @@ class Audit:
     opaque: int = 0  #: entries of kinds that this version does not know
     without_record: list[int] = field(default_factory=list)  #: private entries whose record is gone
     destructions: list[tuple[int, int, int]] = field(default_factory=list)  #: from, until, count
+    looks: "array[int]" = field(default_factory=lambda: array("Q"))  #: looks at persons that each entry is
+    days: list[tuple[int, Any]] = field(default_factory=list)  #: index and body of each day-count
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class _Check:
     def visit(self, place: int, framed: Framed) -> None:
         index = self._first + place
         leaf = self._leaf(index, framed)
+        self.audit.looks.append(looks_of(leaf))
         kind = KINDS.get(str(leaf.get("kind")))
         if kind is None or leaf.get("v") != VERSION:
             self.audit.opaque += 1
@@ -98,6 +102,8 @@ class _Check:
             self._problem("tlog.record_unexpected", index)
         elif leaf["kind"] == "destruction":
             self._destruction(index, leaf)
+        elif leaf["kind"] == "day-count":
+            self.audit.days.append((index, leaf.get("body")))
 
     def _leaf(self, index: int, framed: Framed) -> dict[str, Any]:
         try:

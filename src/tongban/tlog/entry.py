@@ -64,6 +64,7 @@ KINDS: Mapping[str, Kind] = {
     "directory": _public("version", "digest"),
     "key": _public("key", "member", "role", "change", "at"),
     "round": _public("round", "stage", "digest"),
+    "day-count": _public("day", "from", "until", "persons", "sum", "root"),
     "destruction": _public("from", "until", "class", "count", "basis"),
 }
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from tongban.kit.errors import TongbanError
 from tongban.kit.keys import PublicKey
-from tongban.tlog import folder, history, recovery
+from tongban.tlog import folder, history, looks, recovery
 from tongban.tlog.audit import Agrees, Audit, Job, Problem, Rebuild, audit
 from tongban.tlog.checkpoint import CheckpointInvalid, key_hash, parse
 from tongban.tlog.checkpoint import verify as verify_note
+from tongban.tlog.looks import DayCounts
 from tongban.tlog.segment import Damaged
 from tongban.tlog.tree import Tree
 
@@ -80,7 +81,7 @@ def verify(
     for file in audits:
         tree.extend(file.segment.leaf_hashes)
     problems, torn = _end(directory, audits)
-    problems += _destroyed(audits)
+    problems += _destroyed(audits) + _miscounted(audits)
     counts = (0, 0)
     if not any(problem.code == Damaged.code for problem in problems):
         faults, counts = _checkpoints(directory, origin, tree, keys, notes)
@@ -137,6 +138,17 @@ def _destroyed(audits: Sequence[Audit]) -> list[Problem]:
         if index >= reach:
             return [Problem("tlog.record_missing", f"entry {index}")]
     return []
+
+
+def _miscounted(audits: Sequence[Audit]) -> list[Problem]:
+    """Days that count other looks than the entries they speak of."""
+    counts, problems = DayCounts(), []
+    for file in audits:
+        counts.counted(file.looks)
+        for index, body in file.days:
+            if not counts.fits(index, body):
+                problems.append(Problem(looks.DIFFERS, f"entry {index}"))
+    return problems
 
 
 def _checkpoints(
