@@ -149,7 +149,10 @@ def _check_registers(config: NodeConfig) -> Iterator[Finding]:
 
 def _look(resource: ResourceConfig, registers: Mapping[str, Register]) -> None:
     if resource.point:
-        columns = registers[resource.register].point(resource.point).columns
+        query = registers[resource.register].point(resource.point)
+        if query.awaited:
+            query.prove()
+        columns = query.columns
         document = resource.facts.document if resource.facts else ""
         if missing := [name for name in (*resource.fields, document) if name and name not in columns]:
             raise Disagrees(resource=resource.id, what=f"its SELECT gives no {', '.join(missing)}")
