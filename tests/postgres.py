@@ -26,7 +26,6 @@ _PR_SET_PDEATHSIG = 1
 #: Who may come in: the owner through the socket, which only this account reaches; everybody else with a password.
 _HBA = """local all postgres trust
 local all all scram-sha-256
-hostssl all all 127.0.0.1/32 scram-sha-256
 """
 
 
@@ -47,9 +46,10 @@ def installed() -> dict[str, Path]:
 class Postgres:
     """One server. `start` returns once it takes connections."""
 
-    def __init__(self, programs: Path | None = None, encoding: str = "UTF8", settings: tuple[str, ...] = ()) -> None:
+    def __init__(self, programs: Path | None = None, folder: Path | None = None) -> None:
+        """In a new folder, or in one that another process left."""
         # Under /tmp, not pytest's folder: `nobody` must reach it, and a socket's path is short.
-        self.folder = Path(tempfile.mkdtemp(prefix="tongban-postgres-", dir="/tmp"))
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="tongban-postgres-", dir="/tmp"))
         self.data = self.folder / "data"
         self._account: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -57,10 +57,10 @@ class Postgres:
             self._account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
         self._programs = self._reachable(programs or from_wheel())
-        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
-        self._run("initdb", "-D", str(self.data), "-U", OWNER, "-A", "trust", "-E", encoding, "--locale=C", "--no-sync")
-        (self.data / "pg_hba.conf").write_text(_HBA)
+        if folder is None:
+            self._run("initdb", "-D", str(self.data), "-U", OWNER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+            (self.data / "pg_hba.conf").write_text(_HBA)
 
     def _reachable(self, programs: Path) -> Path:
         """The programs, copied beside the data where the account that runs them could not reach them."""
@@ -84,7 +84,7 @@ class Postgres:
         # What a killed server left names a process that may be a zombie, or anybody by now.
         for left in (self.data / "postmaster.pid", *self.folder.glob(".s.PGSQL.*")):
             left.unlink(missing_ok=True)
-        settings = ("listen_addresses=", "fsync=off", "max_connections=20", "shared_buffers=32MB", *self._settings)
+        settings = ("listen_addresses=", "fsync=off", "max_connections=20", "shared_buffers=32MB")
         words = [word for one in settings for word in ("-c", one)]
         with open(self.folder / "server.log", "ab") as log:
             self._process = subprocess.Popen(
@@ -123,6 +123,10 @@ class Postgres:
             self._process.send_signal(number)
             self._process.wait(60)
             self._process = None
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -180,9 +184,9 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def serving(programs: Path | None = None, settings: tuple[str, ...] = ()) -> Iterator[Postgres]:
+def serving(programs: Path | None = None) -> Iterator[Postgres]:
     """A server that takes connections, with the account READER."""
-    server = Postgres(programs, settings=settings)
+    server = Postgres(programs)
     try:
         server.start()
         server.run(f"CREATE ROLE {READER} LOGIN PASSWORD '{PASSWORD}';")

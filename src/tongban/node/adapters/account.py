@@ -81,7 +81,11 @@ _OTHERWISE = {
     "22": "a value in it does not fit the SELECT",
 }
 _NOT_THERE = ("3F", "42703", "42P01", "42883", "42704")
-_REFUSED = {"25006": "it writes, and registers are only read", "42601": "the server cannot parse it"}
+_REFUSED = {
+    "0A": "the server does not take it as part of another SELECT",
+    "25006": "it writes, and registers are only read",
+    "42601": "the server cannot parse it",
+}
 
 
 def failed(register: str, error: Exception) -> TongbanError:

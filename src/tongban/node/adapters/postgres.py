@@ -48,11 +48,12 @@ _WHOLE = {"int2": 2**15, "int4": 2**31, "int8": 2**63, "numeric": 10**38}
 _INTEGERS = frozenset({"int2", "int4", "int8"})
 _TEXTS = frozenset({"text", "varchar", "bpchar", "name", "citext"})
 _FLOATING = frozenset({"float4", "float8"})
-#: A kept connection, or what is known of the table, may be of yesterday.
+#: A kept connection may have ended since it was last used,
+_LOST = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
+#: and what was known of the table when it was last read may not hold any more.
 _OUTDATED = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
+    asyncpg.SyntaxOrAccessError,
+    asyncpg.FeatureNotSupportedError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
@@ -106,6 +107,11 @@ class PostgresRegister:
             raise
         finally:
             await pool.release(connection)
+
+    async def renew(self) -> None:
+        """Use no connection again that was made before: its statements are of the table as it was."""
+        if self._pool is not None:
+            await self._pool.expire_connections()
 
     async def connected(self, *_: Any, **also: Any) -> Any:
         server, seconds = self._server, self._bounds.look_seconds
@@ -171,15 +177,20 @@ class PostgresPoint:
         self.columns = columns
         self._register, self._select, self._keyed_by = register, select, keyed_by
         self._plan: Plan | None = None
+        #: Whether it was ever answered: what failed since then may have changed.
+        self._answered = False
 
     async def look(self, key: str, until: float) -> Sequence[Sequence[Any]]:
         async with asyncio.timeout(until - time.monotonic() + GRACE):
             try:
                 try:
                     return await self._found(key)
-                except _OUTDATED:
-                    # The server was started anew, or the table is another: once more, by what is true now.
+                except (*_LOST, *_OUTDATED) as error:
                     self._plan = None
+                    if not (self._answered or isinstance(error, _LOST)):
+                        raise
+                    # Once more, by what is true now.
+                    await self._register.renew()
                     return await self._found(key)
             except (TimeoutError, asyncpg.QueryCanceledError):
                 raise TimeoutError from None
@@ -189,11 +200,15 @@ class PostgresPoint:
 
     async def _found(self, key: str) -> Sequence[Sequence[Any]]:
         async with self._register.connection() as connection:
-            if self._plan is None:
-                self._plan = await self._planned(connection)
-            statement, given = self._plan
+            statement, given = self._plan or await self._planned(connection)
+            # A column of whole numbers that was made one of floating-point numbers would still be compared, and
+            # loosely: of such a one the types are asked for each time.
+            if given is _text:
+                self._plan = statement, given
             value = given(key)
-            return [] if value is None else [tuple(row) for row in await connection.fetch(statement, value)]
+            found = [] if value is None else [tuple(row) for row in await connection.fetch(statement, value)]
+            self._answered = True
+            return found
 
     async def _planned(self, connection: Any) -> "Plan":
         """Raises RegisterChanged, SelectRefused."""
