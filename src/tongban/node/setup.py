@@ -44,10 +44,16 @@ operators = ["*"]
 # Only a system that holds rounds (摇号期) needs this:
 # rounds = true
 
-# A register is a SQLAlchemy URL, a Parquet file or a CSV file, opened read-only:
+# A register is a database's URL, a Parquet file or a CSV file, opened read-only:
 #
 # [register.permits]
 # url = "sqlite:///permits.db"
+#
+# A PostgreSQL database off this machine is spoken to under TLS only, and its password stands in no text:
+#
+# [register.permits]
+# url = "postgresql://reader@db.example:5432/permits?sslmode=verify-full&sslrootcert=db-ca.pem"
+# password_file = "keys/permits.password"
 #
 # A resource is one reviewed SELECT over it, with :key for the person:
 #

@@ -183,11 +183,26 @@ def reviewed(select: str, register: str, dialect: str) -> tuple[str, ...]:
 
 def key_place(select: str, dialect: str) -> tuple[str, str] | None:
     """Table and column in which a point SELECT looks its `:key` up; None where that cannot be told."""
+    found = _key_place(select, dialect)
+    return (found[0].name, found[1].name) if found else None
+
+
+def key_place_as_written(select: str, dialect: str) -> tuple[str, str] | None:
+    """The same as SQL: with the table's schema, and quoted where they are quoted."""
+    found = _key_place(select, dialect)
+    if found is None:
+        return None
+    table = found[0].copy()
+    table.set("alias", None)
+    return table.sql(dialect=dialect), found[1].this.sql(dialect=dialect)
+
+
+def _key_place(select: str, dialect: str) -> Any:
     import sqlglot
     from sqlglot import exp
 
     tree = sqlglot.parse_one(select, dialect=dialect)
     tables = list(tree.find_all(exp.Table))
     sides = [pair for one in tree.find_all(exp.EQ) for pair in ((one.left, one.right), (one.right, one.left))]
-    columns = [one.name for one, other in sides if isinstance(one, exp.Column) and isinstance(other, exp.Placeholder)]
-    return (tables[0].name, columns[0]) if len(tables) == len(columns) == 1 else None
+    columns = [one for one, other in sides if isinstance(one, exp.Column) and isinstance(other, exp.Placeholder)]
+    return (tables[0], columns[0]) if len(tables) == len(columns) == 1 else None
