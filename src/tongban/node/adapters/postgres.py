@@ -148,6 +148,9 @@ class PostgresRegister:
         await connection.execute(f"SET LOCAL statement_timeout = {_milliseconds(self._bounds.seconds)}")
         # A writer who locks the table is no endless register: not waited for longer than by a look-up.
         await connection.execute(f"SET LOCAL lock_timeout = {_milliseconds(self._bounds.look_seconds)}")
+        if connection.get_server_version() >= (14,):
+            # Else a server would read on, to the end of its table, for a refresh that was killed.
+            await connection.execute("SET LOCAL client_connection_check_interval = 1000")
         # Alone first: only what is one whole statement to the server itself is put into another one.
         _, kinds = await self.prepared(connection, select, copied.columns)
         told = ", ".join(f"c{n}::text" for n in range(len(kinds)))
