@@ -21,7 +21,7 @@ Usage = namedtuple("Usage", "total used free")
 
 def test_every_check_names_itself_and_advises_only_where_something_is_wrong():
     findings = list(doctor.examine(ROOT))
-    assert len({finding.name for finding in findings}) == len(findings) == 12
+    assert len({finding.name for finding in findings}) == len(findings) == 13
     assert all(finding.said for finding in findings)
     assert all(finding.state == "good" or finding.advice for finding in findings)
 
@@ -108,6 +108,19 @@ class Stamped:
         pinned = hashlib.sha256(b"a==1\n").hexdigest()
         stamp = {"root": str(self.root), "made": time.time() - 2 * 86400, "seconds": 9.0, "run": pinned} | change
         (self.root / ".venv" / "tongban.json").write_text(json.dumps(stamp))
+
+
+def test_a_root_without_an_account_for_the_tests_database_is_warned_of(monkeypatch):
+    def nobody(name):
+        raise KeyError(name)
+
+    assert doctor.database(ROOT).state == "good"
+    monkeypatch.setattr(doctor.pwd, "getpwnam", nobody)
+    states = []
+    for uid in (0, 1000):
+        monkeypatch.setattr(doctor.os, "geteuid", lambda uid=uid: uid)
+        states.append(doctor.database(ROOT).state)
+    assert states == ["warning", "good"]
 
 
 def test_the_environment_s_age_is_told(tmp_path):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -284,3 +285,16 @@ def test_an_extract_in_many_parts_is_one_table_in_its_order(
 def test_an_extract_without_rows_has_its_columns(postgres: Postgres, people: str) -> None:
     found = opened(postgres, people).extract(f"{ROWS} WHERE id_number = 'nobody'")
     assert (found.num_rows, found.column_names) == (0, ["id_number", "status"])
+
+
+def test_no_more_of_an_extract_lies_here_as_text_than_a_part_of_it(postgres: Postgres, people: str) -> None:
+    long = "CREATE TABLE long AS SELECT n, repeat('x', 300) AS t FROM generate_series(1, 100000) AS n"
+    postgres.run(f"{long}; GRANT SELECT ON long TO reader;", people)
+    tracemalloc.start()
+    try:
+        found = opened(postgres, people).extract("SELECT n, t FROM long")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.nbytes > 30_000_000
+    assert peak < 3 * copied.PART
