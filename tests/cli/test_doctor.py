@@ -145,4 +145,4 @@ def test_the_doctor_needs_no_package_at_all():
     environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": os.environ["PATH"]}
     told = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert told.returncode in (0, 1), told.stderr
-    assert len(told.stdout.splitlines()) == 12
+    assert len(told.stdout.splitlines()) == 13

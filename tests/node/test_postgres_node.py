@@ -184,7 +184,7 @@ def test_check_looks_at_the_database_and_says_what_is_wrong_and_not_the_password
     assert ("✓ resource civil_affairs/moving" in said, "✗ resource" in said) == (True, False), said
     assert "! spelling civil_affairs/moving" in said
     assert "0 of 1 rows have no number in its one spelling" in said
-    assert said.count("How many numbers are not in their one spelling cannot be told.") == 1, "of the view"
+    assert said.count("How many numbers are not in their one spelling cannot be told.") == 2, "of the two views"
     _, said = ended(command(node, "check", **{VARIABLE: ""}))
     assert "✗ resource civil_affairs/moving: The password for register moving cannot be used" in said
     assert f"the environment has no {VARIABLE}" in said
