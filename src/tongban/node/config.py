@@ -6,7 +6,7 @@ A node is a folder: `node.toml`, `keys/`, `log/`, `facts/`, `directory.json`. Pa
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tongban.catalogue.grading import Mask
@@ -14,6 +14,7 @@ from tongban.exchange import names
 from tongban.identity.identifiers import Domain
 from tongban.kit import canonical
 from tongban.kit.config import Section, open_toml
+from tongban.node.address import SCHEME, Server, read_address
 from tongban.node.spark import Settings
 
 #: Kind of document as registers write it → domain of its number.
@@ -31,11 +32,12 @@ RAW_KINDS = frozenset({"name", "text", "mark", "date", "month", "amount", "integ
 
 @dataclass(frozen=True, slots=True)
 class RegisterConfig:
-    """Where a register is: exactly one of a SQLAlchemy URL, a Parquet file, a CSV file, a folder that Spark reads."""
+    """Where a register is: exactly one of a database's URL, a Parquet file, a CSV file, a folder that Spark reads."""
 
     name: str
-    kind: str  #: "url" | "parquet" | "csv" | "spark"
+    kind: str  #: "url" | "postgresql" | "parquet" | "csv" | "spark"
     location: str
+    server: Server | None = None  #: of kind "postgresql" only
     spark: Settings | None = None  #: of kind "spark" only
 
 
@@ -215,13 +217,35 @@ def _register(name: str, part: Section, folder: Path, spark: Settings) -> Regist
     if len(kinds) != 1:
         raise part.wrong(name, f"register {name} needs exactly one of url, parquet, csv, spark")
     location = part.text(kinds[0])
+    if kinds[0] == "url" and location.startswith("postgres"):
+        return _of_server(name, location, part, folder)
     part.done()
     if kinds[0] == "url":
         head, slashes, tail = location.partition("sqlite:///")
         location = f"sqlite:///{(folder / tail).resolve()}" if slashes and not head else location
     else:
         location = _place(location, folder)
-    return RegisterConfig(name, kinds[0], location, spark if kinds[0] == "spark" else None)
+    return RegisterConfig(name, kinds[0], location, spark=spark if kinds[0] == "spark" else None)
+
+
+def _of_server(name: str, url: str, part: Section, folder: Path) -> RegisterConfig:
+    if not url.startswith(SCHEME):
+        raise part.wrong("url", f"the url of {name} must begin with {SCHEME}")
+    try:
+        server = read_address(url, folder)
+    except ValueError as error:
+        raise part.wrong("url", f"register {name}: {error}") from None
+    file, variable = part.text("password_file", ""), part.text("password_env", "")
+    if file and variable:
+        raise part.wrong("password_env", f"register {name} has one password: password_file or password_env")
+    server = replace(
+        server,
+        password_file=_place(file, folder),
+        password_env=variable,
+        connections=part.integer("connections", server.connections, low=1, high=100),
+    )
+    part.done()
+    return RegisterConfig(name, "postgresql", url, server)
 
 
 def _resource(name: str, part: Section, registers: Mapping[str, RegisterConfig]) -> ResourceConfig:

@@ -105,7 +105,8 @@ def online_key(config: NodeConfig, pass_phrase: str | None) -> SigningKey:
 
 
 def open_registers(config: NodeConfig) -> dict[str, Register]:
-    bounds = Bounds(config.limits.refresh_rows, config.limits.refresh_seconds)
+    limits = config.limits
+    bounds = Bounds(limits.refresh_rows, limits.refresh_seconds, limits.read_seconds)
     return {name: LazyRegister(one, bounds) for name, one in config.registers.items()}
 
 

@@ -45,10 +45,16 @@ operators = ["*"]
 # Only a system that holds rounds (摇号期) needs this:
 # rounds = true
 
-# A register is a SQLAlchemy URL, a Parquet file or a CSV file, opened read-only:
+# A register is a database's URL, a Parquet file or a CSV file, opened read-only:
 #
 # [register.permits]
 # url = "sqlite:///permits.db"
+#
+# A PostgreSQL database off this machine is spoken to under TLS only, and its password stands in no text:
+#
+# [register.permits]
+# url = "postgresql://reader@db.example:5432/permits?sslmode=verify-full&sslrootcert=db-ca.pem"
+# password_file = "keys/permits.password"
 #
 # A resource is one reviewed SELECT over it, with :key for the person:
 #
@@ -154,7 +160,10 @@ def _check_registers(config: NodeConfig) -> Iterator[Finding]:
 
 def _look(resource: ResourceConfig, registers: Mapping[str, Register]) -> None:
     if resource.point:
-        columns = registers[resource.register].point(resource.point).columns
+        query = registers[resource.register].point(resource.point)
+        if query.awaited:
+            query.prove()
+        columns = query.columns
         document = resource.facts.document if resource.facts else ""
         if missing := [name for name in (*resource.fields, document) if name and name not in columns]:
             raise Disagrees(resource=resource.id, what=f"its SELECT gives no {', '.join(missing)}")
