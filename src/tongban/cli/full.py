@@ -64,9 +64,9 @@ FULL_RUNS: dict[str, FullRun] = {
         repeat=3,
     ),
     "kills": FullRun(
-        "a round in which everything is killed ends as one in which nothing is",
+        "200 kills of nodes, runners, supervisors and witnesses: every round ends as one in which nothing is killed",
         ("tests/crash/test_round_kills.py",),
-        repeat=4,
+        repeat=5,
     ),
     "mutation": FullRun(
         "every small change of what decides about people is noticed by a test",

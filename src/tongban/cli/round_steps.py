@@ -11,6 +11,7 @@ from typing import Any
 from tongban.calendar.workdays import shipped_calendar
 from tongban.cli.city import City, questions, software
 from tongban.demo.parties import seed_parties
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Refused
 from tongban.rounds import draw as draws
 from tongban.rounds import freeze as freezes
@@ -348,8 +349,8 @@ def _question(asked: Asking, rule: str) -> Question | Refused:
 
 def _share(path: Path) -> bytes:
     if not path.exists():
-        path.write_bytes(draws.new_reveal(secrets.token_bytes))
-        path.chmod(0o600)
+        # Whole or not at all: half a share would be committed to at the freeze, and no draw could ever open it.
+        write_durably(path, draws.new_reveal(secrets.token_bytes), mode=0o600)
     return path.read_bytes()
 
 

@@ -81,6 +81,7 @@ async def _city(folder: Path, args: argparse.Namespace, began: float) -> int:
     city = open_city(folder)
     supervisor = Supervisor(city)
     try:
+        await supervisor.await_former()
         with console.progress("部门 · departments: keys, grants, signed directory", None):
             supervisor.lay()
         with console.progress(

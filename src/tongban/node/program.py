@@ -178,7 +178,7 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
         log, lambda: node.cosigning.head, *_witness(config, source, floored, pass_phrase), bodies, floored
     )
     node.exchange = ExchangeApp(gate, node.answers, open_log)
-    node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.evaluated, node.health)
+    node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.rounds, node.health)
     return node
 
 
@@ -312,12 +312,15 @@ def _take_files() -> None:
     setrlimit(RLIMIT_NOFILE, (allowed, allowed))
 
 
-def die_with_parent() -> None:
-    """Let the kernel end this process when its supervisor dies, however it dies."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Let the kernel end this process when the one that started it dies, however it dies.
+
+    `parent`: its number; left out, the one in TONGBAN_PARENT.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    parent = os.environ.get("TONGBAN_PARENT")
+    named = os.environ.get("TONGBAN_PARENT") if parent is None else parent
     # It may have died before the line above: then no signal ever comes.
-    if parent is not None and os.getppid() != int(parent):
+    if named is not None and os.getppid() != int(named):
         raise SystemExit(0)
 
 

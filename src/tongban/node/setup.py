@@ -94,15 +94,25 @@ def init(folder: Path, id: str, member: str, root: str, uid: int, pass_phrase: s
     if fresh:
         file.write_text(SAMPLE.format(id=id, member=member, root=root or "0" * 64, uid=uid))
     try:
-        config = configs.read(folder)
+        configs.read(folder)
     except FileInvalid:
         # What was named on the command line does not hold: leave nothing behind that a second try would take up.
         if fresh:
             file.unlink()
         raise
+    complete(folder, pass_phrase)
+
+
+def complete(folder: Path, pass_phrase: str | None = None) -> None:
+    """Make the keys and the log that an `init` which was cut off has not made.
+
+    Only for a node that has never answered anybody: a log that was lost is brought back, never begun again.
+    """
+    config = configs.read(folder)
     for role in ("online", "ticket", "witness"):
         add_key(folder, config.member, role, pass_phrase)
-    Log.create(folder / "log", origin_of(config), online_key(config, pass_phrase), MachineClock()).close()
+    if not (folder / "log" / "log.json").exists():
+        Log.create(folder / "log", origin_of(config), online_key(config, pass_phrase), MachineClock()).close()
 
 
 def add_key(folder: Path, member: str, role: str, pass_phrase: str | None = None) -> None:
