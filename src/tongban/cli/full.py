@@ -68,6 +68,11 @@ FULL_RUNS: dict[str, FullRun] = {
         ("tests/crash/test_round_kills.py",),
         repeat=5,
     ),
+    "tamper": FullRun(
+        "1,000 bytes changed in logs, tiles, heads, witnesses' memory, rounds, draws and directories: all found",
+        ("tests/crash/test_tamper.py",),
+        repeat=4,
+    ),
     "mutation": FullRun(
         "every small change of what decides about people is noticed by a test",
         mutated=(

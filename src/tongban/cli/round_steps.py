@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tongban.calendar.workdays import shipped_calendar
+from tongban.cli import round_check
 from tongban.cli.city import City, questions, software
 from tongban.demo.parties import seed_parties
 from tongban.kit.durable import write_durably
@@ -102,11 +103,12 @@ class Steps:
     async def verify(
         self, id: str | None, watch: Callable[[runner.Told], None], only: frozenset[str], accept_silence: str
     ) -> Said | Refused:
-        """Ask all departments at once, then put the answers together."""
+        """Ask all departments at once, then put the answers together; of a round that is further, check its folder."""
         folder = self.city.round(id)
         with folder.locked():
             if folder.stage is not Stage.NEW:
-                return {"round": folder.name, "stage": folder.stage.value, "asked": 0}
+                said = round_check.check(self.city, folder, self.solution.decisions)
+                return {"round": folder.name, "stage": folder.stage.value, "asked": 0, **said}
             async with self.city.door(self.operator) as door:
                 asked = steps.asking(folder, questions(self.solution, door.rules))
                 silent = await runner.ask(folder, asked, door, watch, only=only)

@@ -20,6 +20,7 @@ from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any
 
+from tongban.exchange.directory import Directory
 from tongban.kit.clock import Clock, MachineClock
 from tongban.kit.errors import Invalid, TongbanError
 from tongban.kit.keys import PublicKey, SigningKey, read_key
@@ -44,7 +45,7 @@ from tongban.node.spool import Spool
 from tongban.node.store import FactStore
 from tongban.node.verify import VerifyDesk
 from tongban.tlog.log import Log
-from tongban.tlog.witness import Witness
+from tongban.tlog.witness import Witness, WitnessDamaged, damaged
 
 _log = logging.getLogger("tongban.node")
 
@@ -174,9 +175,11 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
         config, floored, log, source, journal, persons, store, gate, outlet,
         None, None, bodies, registers, Cosigning(log, source),  # type: ignore[arg-type]
     )  # fmt: skip
-    open_log = OpenLog(
-        log, lambda: node.cosigning.head, *_witness(config, source, floored, pass_phrase), bodies, floored
-    )
+    witness, origins = _witness(config, source, floored, pass_phrase)
+    for error in damaged_memory(config, source.current):
+        # Calls never wait for a witness, so the node goes on; of this log it cosigns nothing until somebody has looked.
+        _log.error("%s: %s", error.code, error.said())
+    open_log = OpenLog(log, lambda: node.cosigning.head, witness, origins, bodies, floored)
     node.exchange = ExchangeApp(gate, node.answers, open_log)
     node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.rounds, node.health)
     return node
@@ -208,6 +211,12 @@ def _desks(
     }
 
 
+def damaged_memory(config: NodeConfig, directory: Directory | None) -> list[WitnessDamaged]:
+    """What this node, as a witness, cannot believe any more of what it remembers of others' logs."""
+    place = config.folder / "witness"
+    return damaged(place, directory.origins(), directory.every_log_key) if directory and place.is_dir() else []
+
+
 def _witness(
     config: NodeConfig, source: DirectorySource, clock: Clock, pass_phrase: str | None
 ) -> tuple[Witness | None, Callable[[], list[str]]]:
@@ -217,13 +226,16 @@ def _witness(
     def keys(origin: str) -> Sequence[PublicKey] | None:
         return source.current.log_keys(origin, clock.seconds()) if source.current else None
 
+    def former(origin: str) -> Sequence[PublicKey] | None:
+        return source.current.every_log_key(origin) if source.current else None
+
     def origins() -> list[str]:
         return source.current.origins() if source.current else []
 
     if not path.exists():
         return None, origins
     key = read_key(path, pass_phrase)
-    return Witness(config.folder / "witness", key.id, key, keys, clock.seconds), origins
+    return Witness(config.folder / "witness", key.id, key, keys, clock.seconds, former=former), origins
 
 
 class _LazyMatch:

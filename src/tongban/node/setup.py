@@ -16,7 +16,7 @@ from tongban.node import config as configs
 from tongban.node.adapters.register import Register
 from tongban.node.config import NodeConfig, ResourceConfig
 from tongban.node.findings import Finding, of_facts, of_spelling
-from tongban.node.program import door_socket, online_key, open_registers, origin_of, tls_files
+from tongban.node.program import damaged_memory, door_socket, online_key, open_registers, origin_of, tls_files
 from tongban.node.snapshots import Snapshot, erase_abandoned
 from tongban.node.source import DirectorySource
 from tongban.node.store import FactStore
@@ -188,6 +188,7 @@ def _check_source(config: NodeConfig, source: DirectorySource) -> Iterator[Findi
         yield Finding("directory", False, why, "Run the node once, or check directory and directory_root.")
         return
     yield Finding("directory", True, "")
+    yield from (_failed("witness", error) for error in damaged_memory(config, source.current))
     yield from _check_listed(config, source.current)
 
 

@@ -144,7 +144,7 @@ def _checkpoints(
     origin: str,
     tree: Tree,
     keys: Mapping[str, PublicKey],
-    notes: tuple[list[bytes], bytes],
+    notes: tuple[list[bytes], bytes | None],
 ) -> tuple[list[Problem], tuple[int, int]]:
     """Problems, and how many checkpoints hold and how many of these were not checked for their signature."""
     kept, newest = notes
@@ -159,7 +159,7 @@ def _checkpoints(
         else:
             good, before = good + 1, size
     # A checkpoint is kept before it is published, so a published one that was not kept was taken out.
-    if newest and newest not in kept:
+    if newest is not None and newest not in kept:
         problems.append(Problem("tlog.checkpoint_not_kept", "newest checkpoint"))
     return problems, (good, 0 if known else good)
 
