@@ -14,7 +14,7 @@ import pytest
 
 from tests.journeys.town import Town
 from tongban.cli.main import main
-from tongban.tlog.entry import HEAD, MAGIC, unframe
+from tongban.tlog.entry import HEAD, MAGIC, TOGETHER, unframe
 
 BUREAU = "hub"
 
@@ -166,14 +166,15 @@ def change_a_byte(path: Path, chance: random.Random, *, mend: bool) -> int:
 
 def _mend(data: bytearray, at: int) -> None:
     """Make the checksum of the entry around `at` right again, if it still has the head of one."""
-    start = data.rfind(MAGIC, 0, at + 1)
+    start = data.rfind(MAGIC[:-1], 0, at + 1)
     while start >= 0:
         length = struct.unpack_from("<I", data, start + len(MAGIC))[0]
         stop = start + HEAD + length
         if start <= at < stop <= len(data):
-            struct.pack_into("<I", data, start + HEAD - 4, zlib.crc32(data[start + HEAD : stop]))
+            turned = 0xFFFFFFFF if data.startswith(TOGETHER, start) else 0
+            struct.pack_into("<I", data, start + HEAD - 4, zlib.crc32(data[start + HEAD : stop]) ^ turned)
             return
-        start = data.rfind(MAGIC, 0, start)
+        start = data.rfind(MAGIC[:-1], 0, start)
 
 
 def frames(path: Path) -> list[bytes]:

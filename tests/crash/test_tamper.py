@@ -184,7 +184,7 @@ def found_in(changed: Directory, before: Directory) -> bool:
     said, less = tables(before), tables(changed)
     if (changed.root.digest, changed.head) != (before.root.digest, before.head):
         return False
-    if any(was.get(id) != one for now, was in zip(less, said, strict=True) for id, one in now.items()):
+    if any(was.get(id) != one for left, was in zip(less, said, strict=True) for id, one in left.items()):
         return False
     return less == said or len(changed.ignored) > len(before.ignored)
 

@@ -79,7 +79,7 @@ def verify(
     tree = Tree()
     for file in audits:
         tree.extend(file.segment.leaf_hashes)
-    problems, torn = _end(directory, audits)
+    problems, torn = _end(directory, audits, _covered(notes[0]))
     problems += _destroyed(audits)
     counts = (0, 0)
     if not any(problem.code == Damaged.code for problem in problems):
@@ -115,9 +115,17 @@ def _audit_job(number: int) -> Audit:
     return audit(_job[0], number)
 
 
-def _end(directory: Path, audits: Sequence[Audit]) -> tuple[list[Problem], int]:
+def _covered(notes: Sequence[bytes]) -> int:
+    """Entries under the newest checkpoint, whoever signed it."""
     try:
-        torn = recovery.judge(directory, [file.segment for file in audits])
+        return parse(notes[-1])[0].size if notes else 0
+    except CheckpointInvalid:
+        return 0
+
+
+def _end(directory: Path, audits: Sequence[Audit], covered: int) -> tuple[list[Problem], int]:
+    try:
+        torn = recovery.judge(directory, [file.segment for file in audits], covered)
     except Damaged as error:
         return [_fault(error)], 0
     return [], torn.bytes if torn else 0
