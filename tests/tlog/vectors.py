@@ -11,7 +11,7 @@ from tongban.kit.keys import SigningKey
 from tongban.tlog import cosignature
 from tongban.tlog.checkpoint import Checkpoint, key_hash, sign, verifier_key
 from tongban.tlog.day_tree import NOBODY, Leaf, Look, joined, leaf_of, person
-from tongban.tlog.entry import frame, make
+from tongban.tlog.entry import frame, make, together
 from tongban.tlog.persons import person_leaf, persons_root
 from tongban.tlog.pseudonym import pseudonym, unspelt
 from tongban.tlog.tile import ENTRIES, Tile, bundle, hashes
@@ -111,6 +111,12 @@ Frame of that `call` with the sealed bytes `sealed`, hexadecimal:
 
 ```
 {_lines(frame(leaf, salted, b"sealed").hex())}
+```
+
+Its first 12 bytes, where it was written in one append with the entry before it:
+
+```
+{together(frame(leaf, salted, b"sealed"))[0].hex()}
 ```
 """
 

@@ -76,8 +76,13 @@ FULL_RUNS: dict[str, FullRun] = {
         repeat=3,
     ),
     "kills": FullRun(
-        "a round in which everything is killed ends as one in which nothing is",
+        "200 kills of nodes, runners, supervisors and witnesses: every round ends as one in which nothing is killed",
         ("tests/crash/test_round_kills.py",),
+        repeat=5,
+    ),
+    "tamper": FullRun(
+        "1,000 bytes changed in logs, tiles, heads, witnesses' memory, rounds, draws and directories: all found",
+        ("tests/crash/test_tamper.py",),
         repeat=4,
     ),
     "mutation": FullRun(

@@ -161,6 +161,7 @@ def _verify_folder(args: argparse.Namespace) -> int:
     with console.progress("日志 · entry files", len(segment.numbers(place))) as advance:
         found = log_check.checked(place, ring, args.signatures, lambda done, total: advance(1))
     foreign = log_check.foreign_checkpoints(place, found.origin, ring.of_log(found.origin)) if ring else []
+    foreign += log_check.cosigned_head(place, found.origin, ring) if ring else []
     # A node signs a checkpoint within seconds of an entry: a log without one has lost what it was bound to.
     unbound = [log_check.UNBOUND] if found.entries and not found.checkpoints and not found.found else []
     problems = [log_check.told(place, one) for one in (*found.problems, *foreign, *unbound)]

@@ -23,7 +23,6 @@ from tongban.exchange.listing import Node
 from tongban.kit.durable import write_durably
 from tongban.kit.errors import Invalid, Unavailable
 from tongban.tlog.checkpoint import CheckpointInvalid
-from tongban.tlog.cosignature import Quorum
 from tongban.tlog.remote import Remote, audit, head_of, tiles, unseen
 
 #: Connections at once, seconds for one file, bytes of the largest: a bundle of 256 leaves of 64 KiB.
@@ -171,17 +170,12 @@ def _listed(ring: Keyring, address: str) -> Node | None:
 def _head(web: Web, ring: Keyring) -> Remote:
     [note] = web.fetch(["checkpoint"])
     try:
-        found = head_of(note, lambda origin: ring.of_log(origin).values(), lambda origin: _quorum(ring, origin))
+        found = head_of(note, lambda origin: ring.of_log(origin).values(), ring.quorum)
     except CheckpointInvalid as error:
         raise LogUnreachable(address=web.address, path="checkpoint", what=error.facts["what"]) from None
     if not ring.of_log(found.head.origin):
         raise LogKeyUnlisted(origin=found.head.origin)
     return found
-
-
-def _quorum(ring: Keyring, origin: str) -> Quorum:
-    witnessing = ring.directories[0].witnessing
-    return witnessing.quorum(origin) if witnessing else Quorum({})
 
 
 def _remembered(file: Path | None) -> bytes | None:

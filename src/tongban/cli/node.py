@@ -123,10 +123,15 @@ def _read_registers(config: Any, day: date, only: str | None, fewer: bool = Fals
 
 def _first_facts(config: Any, day: date) -> None:
     """Make facts in a child that shares what is already loaded; its memory goes with it. Raises FactsFailed."""
+    from tongban.node import program
+
+    node = os.getpid()
     child = os.fork()
     if child == 0:
         status = 1
         try:
+            # What ends a parent with its own parent is not handed down.
+            program.die_with_parent(node)
             for _ in _read_registers(config, day, None):
                 pass
             status = 0
@@ -136,6 +141,14 @@ def _first_facts(config: Any, day: date) -> None:
             os._exit(status)
     if os.waitpid(child, 0)[1] != 0:
         raise FactsFailed(node=config.id)
+
+
+def _lacks_facts(config: Any) -> bool:
+    """Whether some resource that has facts has none yet: a start may have been cut off between two of them."""
+    from tongban.node.store import FactStore
+
+    store = FactStore(config.folder / "facts")
+    return any(one.facts is not None and store.current(id) is None for id, one in config.resources.items())
 
 
 class FactsFailed(Unavailable):
@@ -153,7 +166,7 @@ def _run(args: argparse.Namespace) -> int:
         program.die_with_parent()
     config = configs.read(args.folder)
     program.refuse_unsafe(config, pass_phrase())
-    if args.facts_as_of and not (args.folder / "facts").exists():
+    if args.facts_as_of and _lacks_facts(config):
         _first_facts(config, args.facts_as_of)
 
     def ready(port: int) -> None:

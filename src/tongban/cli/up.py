@@ -81,6 +81,7 @@ async def _city(folder: Path, args: argparse.Namespace, began: float) -> int:
     city = open_city(folder)
     supervisor = Supervisor(city)
     try:
+        await supervisor.await_former()
         with console.progress("部门 · departments: keys, grants, signed directory", None):
             supervisor.lay()
         with console.progress(
@@ -107,7 +108,7 @@ def _held_up(said: dict[str, Any]) -> str:
     for step, one in said.items():
         if isinstance(one, Refused):
             return f"{step}: {one.reason} ({one.code})"
-        if isinstance(one, dict) and one.get("exit"):
+        if isinstance(one, dict) and one.get("silent"):
             return f"no answer from {'; '.join(one['silent'])}. {one['what_to_do']}"
     return ""
 

@@ -97,10 +97,14 @@ def _silent(what: str, done: float) -> None:
 
 def _cleared(directory: Path) -> Path:
     """An empty folder to build in. What an interrupted run left in it is thrown away."""
+    building = directory / ".building"
+    if (building / "city.json").exists() and not (directory / "city.json").exists():
+        # Cut off while it moved what it had built: those two are its own.
+        for name in ("registers", "truth"):
+            shutil.rmtree(directory / name, ignore_errors=True)
     for name in ("city.json", "registers", "truth"):
         if (directory / name).exists():
             raise DirectoryTaken(path=directory, what=name)
-    building = directory / ".building"
     if building.exists():
         shutil.rmtree(building)
     building.mkdir(parents=True)

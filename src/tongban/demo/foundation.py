@@ -101,8 +101,9 @@ def _lay_node(place: Foundation, member: Member, bureau: Bureau, ports: Mapping[
     folder.mkdir(parents=True, exist_ok=True)
     # The port is this start's; the file is written anew each time, the keys and the log stay.
     (folder / "node.toml").write_text(_node_file(place, member, bureau, ports))
-    if not (folder / "keys").exists():
-        setup.init(folder, member.node, member.code, bureau.root.digest, os.getuid())
+    if bureau.listed("node", member.node) is None:
+        # New, or laid by a start that was cut off before anybody knew the node.
+        setup.complete(folder)
     # A city laid before there were witnesses.
     setup.add_key(folder, member.code, "witness")
 

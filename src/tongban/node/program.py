@@ -20,6 +20,7 @@ from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any
 
+from tongban.exchange.directory import Directory
 from tongban.identity.identifiers import IdentifierInvalid
 from tongban.kit.clock import Clock, MachineClock
 from tongban.kit.errors import Invalid, TongbanError
@@ -47,7 +48,7 @@ from tongban.node.spool import Spool, SpoolDamaged
 from tongban.node.store import FactStore
 from tongban.node.verify import VerifyDesk
 from tongban.tlog.log import Log
-from tongban.tlog.witness import Witness
+from tongban.tlog.witness import Witness, WitnessDamaged, damaged
 
 _log = logging.getLogger("tongban.node")
 
@@ -182,12 +183,15 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
         config, floored, log, source, journal, persons, asked, days, store, gate, outlet,
         None, None, bodies, registers, Cosigning(log, source),  # type: ignore[arg-type]
     )  # fmt: skip
+    witness, origins = _witness(config, source, floored, pass_phrase)
+    for error in damaged_memory(config, source.current):
+        # Calls never wait for a witness, so the node goes on; of this log it cosigns nothing until somebody has looked.
+        _log.error("%s: %s", error.code, error.said())
     open_log = OpenLog(
-        log, lambda: node.cosigning.head, *_witness(config, source, floored, pass_phrase), bodies, floored,
-        lambda: _witnesses(source, log.origin),
-    )  # fmt: skip
+        log, lambda: node.cosigning.head, witness, origins, bodies, floored, lambda: _witnesses(source, log.origin)
+    )
     node.exchange = ExchangeApp(gate, node.answers, open_log)
-    node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.evaluated, node.health)
+    node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.rounds, node.health)
     return node
 
 
@@ -217,6 +221,12 @@ def _desks(
     }
 
 
+def damaged_memory(config: NodeConfig, directory: Directory | None) -> list[WitnessDamaged]:
+    """What this node, as a witness, cannot believe any more of what it remembers of others' logs."""
+    place = config.folder / "witness"
+    return damaged(place, directory.origins(), directory.every_log_key) if directory and place.is_dir() else []
+
+
 def _witness(
     config: NodeConfig, source: DirectorySource, clock: Clock, pass_phrase: str | None
 ) -> tuple[Witness | None, Callable[[], list[str]]]:
@@ -226,13 +236,16 @@ def _witness(
     def keys(origin: str) -> Sequence[PublicKey] | None:
         return source.current.log_keys(origin, clock.seconds()) if source.current else None
 
+    def former(origin: str) -> Sequence[PublicKey] | None:
+        return source.current.every_log_key(origin) if source.current else None
+
     def origins() -> list[str]:
         return source.current.origins() if source.current else []
 
     if not path.exists():
         return None, origins
     key = read_key(path, pass_phrase)
-    return Witness(config.folder / "witness", key.id, key, keys, clock.seconds), origins
+    return Witness(config.folder / "witness", key.id, key, keys, clock.seconds, former=former), origins
 
 
 def _witnesses(source: DirectorySource, origin: str) -> dict[str, PublicKey]:
@@ -327,12 +340,15 @@ def _take_files() -> None:
     setrlimit(RLIMIT_NOFILE, (allowed, allowed))
 
 
-def die_with_parent() -> None:
-    """Let the kernel end this process when its supervisor dies, however it dies."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Let the kernel end this process when the one that started it dies, however it dies.
+
+    `parent`: its number; left out, the one in TONGBAN_PARENT.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    parent = os.environ.get("TONGBAN_PARENT")
+    named = os.environ.get("TONGBAN_PARENT") if parent is None else parent
     # It may have died before the line above: then no signal ever comes.
-    if parent is not None and os.getppid() != int(parent):
+    if named is not None and os.getppid() != int(named):
         raise SystemExit(0)
 
 

@@ -17,7 +17,7 @@ from tongban.node.adapters import connect
 from tongban.node.adapters.register import Bounds, Register
 from tongban.node.config import NodeConfig, ResourceConfig
 from tongban.node.findings import Finding, of_facts, of_spelling
-from tongban.node.program import door_socket, online_key, open_registers, origin_of, tls_files
+from tongban.node.program import damaged_memory, door_socket, online_key, open_registers, origin_of, tls_files
 from tongban.node.snapshots import Snapshot, erase_abandoned
 from tongban.node.source import DirectorySource
 from tongban.node.store import FactStore
@@ -101,15 +101,25 @@ def init(folder: Path, id: str, member: str, root: str, uid: int, pass_phrase: s
     if fresh:
         file.write_text(SAMPLE.format(id=id, member=member, root=root or "0" * 64, uid=uid))
     try:
-        config = configs.read(folder)
+        configs.read(folder)
     except FileInvalid:
         # What was named on the command line does not hold: leave nothing behind that a second try would take up.
         if fresh:
             file.unlink()
         raise
+    complete(folder, pass_phrase)
+
+
+def complete(folder: Path, pass_phrase: str | None = None) -> None:
+    """Make the keys and the log that an `init` which was cut off has not made.
+
+    Only for a node that has never answered anybody: a log that was lost is brought back, never begun again.
+    """
+    config = configs.read(folder)
     for role in ("online", "ticket", "witness"):
         add_key(folder, config.member, role, pass_phrase)
-    Log.create(folder / "log", origin_of(config), online_key(config, pass_phrase), MachineClock()).close()
+    if not (folder / "log" / "log.json").exists():
+        Log.create(folder / "log", origin_of(config), online_key(config, pass_phrase), MachineClock()).close()
 
 
 def add_key(folder: Path, member: str, role: str, pass_phrase: str | None = None) -> None:
@@ -192,6 +202,7 @@ def _check_source(config: NodeConfig, source: DirectorySource) -> Iterator[Findi
         yield Finding("directory", False, why, "Run the node once, or check directory and directory_root.")
         return
     yield Finding("directory", True, "")
+    yield from (_failed("witness", error) for error in damaged_memory(config, source.current))
     yield from _check_listed(config, source.current)
 
 

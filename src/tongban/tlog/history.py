@@ -95,9 +95,9 @@ def split(data: bytes, *, from_start: bool = True) -> tuple[list[bytes], int]:
     return notes, len(b"\n\n".join(parts[2 * len(notes) :]))
 
 
-def read_all(directory: Path) -> tuple[list[bytes], bytes]:
-    """All notes kept, and the one published, of a log that may be running."""
+def read_all(directory: Path) -> tuple[list[bytes], bytes | None]:
+    """All notes kept, and the one published (None: there is no such file), of a log that may be running."""
     kept, published = directory / _ALL, directory / _NEWEST
     # In this order: what is published was kept before.
-    newest = published.read_bytes() if published.exists() else b""
+    newest = published.read_bytes() if published.exists() else None
     return split(kept.read_bytes())[0] if kept.exists() else [], newest

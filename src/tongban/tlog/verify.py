@@ -80,7 +80,7 @@ def verify(
     tree = Tree()
     for file in audits:
         tree.extend(file.segment.leaf_hashes)
-    problems, torn = _end(directory, audits)
+    problems, torn = _end(directory, audits, _covered(notes[0]))
     problems += _destroyed(audits) + _miscounted(audits)
     counts = (0, 0)
     if not any(problem.code == Damaged.code for problem in problems):
@@ -116,9 +116,17 @@ def _audit_job(number: int) -> Audit:
     return audit(_job[0], number)
 
 
-def _end(directory: Path, audits: Sequence[Audit]) -> tuple[list[Problem], int]:
+def _covered(notes: Sequence[bytes]) -> int:
+    """Entries under the newest checkpoint, whoever signed it."""
     try:
-        torn = recovery.judge(directory, [file.segment for file in audits])
+        return parse(notes[-1])[0].size if notes else 0
+    except CheckpointInvalid:
+        return 0
+
+
+def _end(directory: Path, audits: Sequence[Audit], covered: int) -> tuple[list[Problem], int]:
+    try:
+        torn = recovery.judge(directory, [file.segment for file in audits], covered)
     except Damaged as error:
         return [_fault(error)], 0
     return [], torn.bytes if torn else 0
@@ -156,7 +164,7 @@ def _checkpoints(
     origin: str,
     tree: Tree,
     keys: Mapping[str, PublicKey],
-    notes: tuple[list[bytes], bytes],
+    notes: tuple[list[bytes], bytes | None],
 ) -> tuple[list[Problem], tuple[int, int]]:
     """Problems, and how many checkpoints hold and how many of these were not checked for their signature."""
     kept, newest = notes
@@ -171,7 +179,7 @@ def _checkpoints(
         else:
             good, before = good + 1, size
     # A checkpoint is kept before it is published, so a published one that was not kept was taken out.
-    if newest and newest not in kept:
+    if newest is not None and newest not in kept:
         problems.append(Problem("tlog.checkpoint_not_kept", "newest checkpoint"))
     return problems, (good, 0 if known else good)
 
