@@ -41,7 +41,7 @@ from tongban.rounds.verdicts import Asking
 from tongban.rules.verdict import WORDS, pack
 
 #: The world's own round: evaluation year → id.
-ROUND_OF = {2014: "2014-3", 2026: "2026-2"}
+ROUND_OF = {2011: "2011-6", 2014: "2014-3", 2016: "2016-3", 2026: "2026-2"}
 Said = dict[str, Any]
 
 

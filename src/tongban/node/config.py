@@ -25,6 +25,7 @@ DOCUMENTS: Mapping[str, Domain] = {
     "护照": Domain.PASSPORT,
     "外国人永久居留身份证": Domain.FOREIGN_PERMIT,
     "组织机构代码": Domain.ORGANISATION_CODE,
+    "统一社会信用代码": Domain.ORGANISATION_CODE,
 }
 #: What a raw column is read as when facts are made; `code` needs its list.
 RAW_KINDS = frozenset({"name", "text", "mark", "date", "month", "amount", "integer", "code", "document"})
