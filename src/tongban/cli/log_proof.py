@@ -80,6 +80,7 @@ def make(place: Path, subject: Subject, advance: Callable[[int], None]) -> dict[
 
 def _head(place: Path) -> bytes:
     """The newest head that enough witnesses have seen; else the newest."""
+    note: bytes | None
     try:
         note = (place / "cosigned").read_bytes()
         parse(note)
