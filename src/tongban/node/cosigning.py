@@ -7,7 +7,7 @@ does not contain, proves that the log was set back or continued elsewhere: nothi
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,8 +54,10 @@ class Standing(NamedTuple):
 class Cosigning:
     """`shown` is the head for everybody: the newest that enough witnesses have seen."""
 
-    def __init__(self, log: Log, source: DirectorySource) -> None:
+    def __init__(self, log: Log, source: DirectorySource, newest: Callable[[], bytes | None] | None = None) -> None:
+        """`newest`: the head to be shown; the log's newest if left out."""
         self._log, self._source = log, source
+        self._newest = newest or (lambda: log.note)
         self._path = log.directory / _COSIGNED
         self._sizes: dict[str, int] = {}  #: what each witness is known to have seen last
         self._session: aiohttp.ClientSession | None = None
@@ -66,7 +68,7 @@ class Cosigning:
 
     @property
     def head(self) -> bytes | None:
-        return self.shown or self._log.note
+        return self.shown or self._newest()
 
     async def confirm(self) -> None:
         """Ask every witness that answers what it saw last. Raises LogContradicted."""
@@ -83,7 +85,7 @@ class Cosigning:
 
         Raises LogContradicted, after the log was stopped.
         """
-        directory, note = self._source.current, self._log.note
+        directory, note = self._source.current, self._newest()
         if directory is None or directory.witnessing is None or note is None:
             return
         now = asyncio.get_running_loop().time()
