@@ -61,7 +61,7 @@ FULL_RUNS: dict[str, FullRun] = {
     ),
     "spark": FullRun(
         "what engines read differently is refused or read alike; a node answers from a register in Spark",
-        tuple(f"tests/spark/test_{part}.py" for part in ("divergent", "register", "node")),
+        tuple(f"tests/spark/test_{part}.py" for part in ("divergent", "engine", "register", "node")),
         spark=True,
     ),
     "log": FullRun("no acknowledged entry is lost by kill -9", ("tests/tlog/test_crash.py",), repeat=2),

@@ -1,6 +1,6 @@
 """The environment with Spark: everything in .venv, and PySpark, made when somebody needs it.
 
-It lies under .bootstrap/spark and takes some 600 MB. `./tongban node …` runs in it once it is there.
+It lies under .bootstrap/spark and takes some 480 MB. A node's commands run in it once it is there.
 """
 
 import importlib.util
