@@ -78,7 +78,7 @@ FULL_RUNS: dict[str, FullRun] = {
     "kills": FullRun(
         "200 kills of nodes, runners, supervisors and witnesses: every round ends as one in which nothing is killed",
         ("tests/crash/test_round_kills.py",),
-        repeat=5,
+        repeat=10,
     ),
     "tamper": FullRun(
         "1,000 bytes changed in logs, tiles, heads, witnesses' memory, rounds, draws and directories: all found",
