@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections import Counter
 from datetime import timedelta
+from itertools import product
 
 import orjson
 import pyarrow as pa
@@ -93,7 +94,7 @@ def test_results_carry_no_times_no_hosts_and_no_indices(town, desk):
     rules = results.column_names[4::2]
     assert results.column_names[:4] == ["application", "status", "rule", "reason"]
     assert results.column_names[4:] == [name for rule in rules for name in (rule, f"{rule}_reason")]
-    assert len(rules) == 16
+    assert len(rules) == 17
     cells = {cell for name in results.column_names[1:] for cell in results[name].to_pylist()} - {None}
     assert all(re.fullmatch("[a-z][a-z0-9_]*", cell) for cell in cells)
     # Another hour, other log entries, another secret: the same bytes.
@@ -158,19 +159,30 @@ def test_departments_are_asked_about_exactly_those_whom_their_rules_concern(town
     verdicts = pq.read_table(town.round(ROUND) / "verdicts" / "verdicts.parquet").to_pydict()
     row = {code: number for number, code in enumerate(verdicts["application"])}
     seen = Counter()
-    for node, rule, domain, batch in batches(town, ROUND):
-        persons = asked[rule.partition("@")[0], domain]
-        assert batch["n"] == len(persons), (node, rule, domain)
+    for node, rule, domain, part, batch in batches(town, ROUND):
+        name = rule.partition("@")[0]
+        persons = {key: codes for key, codes in asked[name, domain].items() if parts(name, codes) > part}
+        assert batch["n"] == len(persons), (node, rule, domain, part)
         bytes_of = {key: {verdicts[rule][row[code]] for code in codes} for key, codes in persons.items()}
-        people = [(pseudonym(batch["key"], domain, key), *bytes_of[key]) for key in sorted(persons)]
-        assert batch["root"] == persons_root(batch["salt"], people).hex(), (node, rule, domain)
-        seen[rule.partition("@")[0], domain] += 1
-    # Every question once, in one part, and no question that nobody had to be asked.
-    assert seen == Counter(asked.keys())
+        assert all(len(found) <= parts(name, persons[key]) for key, found in bytes_of.items())
+        roots = {
+            persons_root(batch["salt"], [(pseudonym(batch["key"], domain, key), byte) for key, byte in people]).hex()
+            for people in product(*([(key, byte) for byte in bytes_of[key]] for key in sorted(persons)))
+        }
+        assert batch["root"] in roots, (node, rule, domain, part)
+        seen[name, domain] += 1
+    # Every question once, in one part but for a unit's further codes, and no question that nobody had to be asked.
+    due = {one: max(parts(one[0], codes) for codes in persons.values()) for one, persons in asked.items()}
+    assert seen == due
+
+
+def parts(rule, codes):
+    """In how many parts a subject with these applications is asked about: a code's number goes along with the key."""
+    return len(codes) if rule in ("vat_of_the_year", "social_body_registration") else 1
 
 
 def batches(town, round):
-    """Node, rule, kind of key of each batch of the round, and what the node's log says of it."""
+    """Node, rule, kind of key and number of part of each batch of the round, and what the node's log says of it."""
     for node in town.nodes:
         entries = town.entries(node)
         committed = {leaf["batch"]: leaf for leaf in map(log_read.leaf_of, entries) if leaf["kind"] == "batch-persons"}
@@ -179,7 +191,8 @@ def batches(town, round):
             if log_read.leaf_of(one)["kind"] == "batch" and record["round"] == round:
                 own = {"key": (town.logs()[node] / "subject.key").read_bytes()}
                 own["salt"] = base64.b64decode(record["persons_salt"])
-                yield node, record["rule"], record["part"].rpartition("-")[0], committed[one.index] | own
+                domain, _, part = record["part"].rpartition("-")
+                yield node, record["rule"], domain, int(part), committed[one.index] | own
 
 
 def test_a_department_s_log_holds_nothing_but_the_batches_it_was_asked_for(town):

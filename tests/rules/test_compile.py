@@ -295,3 +295,35 @@ def test_applies_knows_only_the_application(tmp_path):
 def test_a_store_s_own_idea_of_a_type_is_no_fact(tmp_path, met, change):
     with pytest.raises(FactsMismatch):
         a_compiled(tmp_path, met=met, reasons=[]).single(a_row(**change), {}, AT)
+
+
+STEPS = {"asks": [{"name": "step", "type": "code", "codes": ["1", "2", "3"]}, {"name": "least", "type": "int"}]}
+WEIGHING = "which the asker chooses"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"met": "points >= asked.least"},
+        {"met": "sure", "matched_by": "points < asked.least"},
+        {"met": "sure", "reasons": [{"when": "points < asked.least", "code": "few", "say": "少", "say_en": "few"}]},
+    ],
+)
+def test_nowhere_in_a_rule_is_an_asked_value_weighed(tmp_path, change):
+    """A reason too would tell: it is given where the verdict is no."""
+    with pytest.raises(RuleInvalid, match=WEIGHING):
+        a_compiled(tmp_path, **{"reasons": []} | STEPS | change)
+
+
+def test_of_steps_that_stand_in_the_rule_an_asker_learns_which_are_reached_and_nothing_between_them(tmp_path):
+    steps = (
+        "asked.step = '1' AND points >= 10 OR asked.step = '2' AND points >= 20 OR asked.step = '3' AND points >= 30"
+    )
+    compiled = a_compiled(tmp_path, met=steps, reasons=[], **STEPS)
+
+    def told(points: int) -> tuple[int, ...]:
+        asked = [{"step": step, "least": least} for step in ("1", "2", "3", "4") for least in (0, points, 99)]
+        return tuple(compiled.single(a_row(points=points), one, AT) for one in asked)
+
+    assert len({told(points) for points in range(40)}) == 4
+    assert [told(points) for points in (9, 19, 29)] == [told(points) for points in (0, 10, 20)]
