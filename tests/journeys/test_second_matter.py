@@ -59,7 +59,9 @@ class Reader:
         self.up = subprocess.Popen(
             words(line, self.place), cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True
         )
-        return self.up.stdout.readline()
+        told = self.up.stdout.readline()
+        assert '"decided"' in told, told
+        return told
 
     def _run(self, line):
         number = self.number_of(line.partition("--application ")[2][:13]) if "--application" in line else ""
