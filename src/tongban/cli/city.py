@@ -11,7 +11,7 @@ from pathlib import Path
 from tongban import __version__
 from tongban.cli.door import NodeDoor
 from tongban.cli.root import checkout
-from tongban.demo.foundation import CONSUMER, Foundation
+from tongban.demo.foundation import BASIS, CONSUMER, PURPOSE, Foundation
 from tongban.kit import canonical
 from tongban.kit.errors import Invalid, Unavailable
 from tongban.kit.keys import SigningKey, read_key
@@ -23,6 +23,8 @@ from tongban.rules.compile import COMPILER_VERSION
 from tongban.solution.package import Solution, load
 
 MATTER = "car_lottery"
+#: The world's own round: evaluation year → id.
+ROUND_OF = {2011: "2011-6", 2014: "2014-3", 2016: "2016-3", 2026: "2026-2"}
 POOLS = {"persons": Words("个人", "Persons"), "units": Words("单位", "Units")}
 
 
@@ -47,6 +49,11 @@ class City:
     folder: Path
     size: str
     world: date  #: the day the data was handed over
+    matter: str = MATTER  #: a folder of solutions/
+    consumer: str = CONSUMER  #: node of the department in charge
+    purpose: str = PURPOSE
+    basis: str = BASIS
+    own_round: str = ""  #: id of the round that `up` holds
 
     @property
     def at(self) -> date:
@@ -55,7 +62,12 @@ class City:
 
     @property
     def foundation(self) -> Foundation:
-        return Foundation(self.folder, self.world)
+        return Foundation(self.folder, self.world, self.consumer, self.purpose, self.basis)
+
+    @property
+    def first_round(self) -> str:
+        """Id of the round that `up` holds."""
+        return self.own_round or ROUND_OF[self.at.year]
 
     @property
     def rounds(self) -> Path:
@@ -63,18 +75,18 @@ class City:
 
     @property
     def solution_folder(self) -> Path:
-        return checkout() / "solutions" / MATTER
+        return checkout() / "solutions" / self.matter
 
     def solution(self, at: date | None = None) -> Solution:
         return load(self.solution_folder, at or self.at)
 
     def door(self, operator: str) -> NodeDoor:
         """The local door of the department in charge."""
-        return NodeDoor(self.foundation.node(CONSUMER) / "door.sock", operator)
+        return NodeDoor(self.foundation.node(self.consumer) / "door.sock", operator)
 
     def approval_key(self) -> SigningKey:
         """Key with which the department in charge signs its results."""
-        return read_key(self.foundation.office(CONSUMER) / "approval.json")
+        return read_key(self.foundation.office(self.consumer) / "approval.json")
 
     def round(self, id: str | None) -> RoundFolder:
         """A round by id; the newest if none is named. Raises NoRound."""
@@ -98,7 +110,9 @@ def open_city(folder: Path) -> City:
     if not about.exists():
         raise NoCity(folder=folder)
     held = json.loads(about.read_text())
-    return City(folder.resolve(), held["size"], date.fromisoformat(held["world"]))
+    own = {name: held[name] for name in ("matter", "consumer", "purpose", "basis") if name in held}
+    day = date.fromisoformat(held["world"])
+    return City(folder.resolve(), held["size"], day, own_round=held.get("round", ""), **own)
 
 
 def default_folder() -> Path:

@@ -40,8 +40,6 @@ from tongban.rounds.round import Round, log_body, new_round, open_folder, read_r
 from tongban.rounds.verdicts import Asking
 from tongban.rules.verdict import WORDS, pack
 
-#: The world's own round: evaluation year → id.
-ROUND_OF = {2011: "2011-6", 2014: "2014-3", 2016: "2016-3", 2026: "2026-2"}
 Said = dict[str, Any]
 
 
@@ -60,7 +58,7 @@ class Steps:
 
     async def new(self, id: str | None) -> Said:
         """Open a round; opening it again says the same."""
-        named = id or ROUND_OF[self.city.at.year]
+        named = id or self.city.first_round
         asked = await self._approved_questions()
         policy = read_policy(self.city.solution_folder / "policy", self.city.at, f"demonstration-{self.city.size}")
         round = new_round(
@@ -70,10 +68,10 @@ class Steps:
             received_on=self.city.world,
             rules={question.rule: question.digest for question in asked},
             policy=policy,
-            parties={party.party: party.name for party in seed_parties()},
+            parties={party.party: party.name for party in seed_parties()} if policy.draws else {},
             days=shipped_calendar(),
         )
-        listed = read_raw(self.city.foundation.registers / "transport" / "applications.parquet", policy)
+        listed = read_raw(self.city.foundation.registers / self.city.consumer / "applications.parquet", policy)
         folder = open_folder(self.city.rounds / named, round, listed.to_bytes())
         entry = await self._kept_entry(
             folder, "receipts/opened.json", {**log_body(named, "opened", round.digest()), "at": round.at.isoformat()}

@@ -93,7 +93,7 @@ async def _city(folder: Path, args: argparse.Namespace, began: float) -> int:
         said = await _round(city, args.json)
         said["seconds"] = round(time.monotonic() - began, 1)
         said["nodes"] = supervisor.addresses()
-        _show(said, args.json)
+        _show(said, args.json, city.consumer)
         held_up = _held_up(said)
         if held_up:
             console.note(f"本期未完成 · the round is not done: {held_up}")
@@ -119,6 +119,7 @@ async def _round(city: Any, quiet: bool) -> dict[str, Any]:
     """The world's round, step by step; steps that were done before say what they found then."""
     from tongban.cli.board import Board
     from tongban.cli.round_steps import Steps
+    from tongban.rounds.round import read_round
 
     steps = Steps(city, "T-0001")
     opened = await steps.new(None)
@@ -129,6 +130,9 @@ async def _round(city: Any, quiet: bool) -> dict[str, Any]:
     if _held_up(said):
         return {**said, "refused": "verified"}
     said["decided"] = steps.decide(id)
+    said |= {"tables": steps.status(id).get("tables", []), "refused": None}
+    if not read_round(city.round(id)).policy.draws:
+        return said
     said["frozen"] = await steps.freeze(id, False)
     if not _held_up(said):
         said["drawn"] = await steps.draw(id)
@@ -139,7 +143,7 @@ async def _round(city: Any, quiet: bool) -> dict[str, Any]:
     return said
 
 
-def _show(said: dict[str, Any], as_json: bool) -> None:
+def _show(said: dict[str, Any], as_json: bool, consumer: str) -> None:
     if as_json:
         tables = said.pop("tables", None)
         console.emit({**said, "verdicts": tables[0][1] if tables else []})
@@ -154,5 +158,5 @@ def _show(said: dict[str, Any], as_json: bool) -> None:
     if isinstance(drawn, dict):
         for again in drawn["draw_again"]:
             console.say(f"重摇 · draw again   {again}")
-    console.say(f"日志 · audit a log  ./tongban log verify {said['nodes']['transport']['log']} --signatures")
+    console.say(f"日志 · audit a log  ./tongban log verify {said['nodes'][consumer]['log']} --signatures")
     console.say(f"用时 · from start   {said['seconds']} s")

@@ -4,6 +4,7 @@
     DIR/offices/<node>/      a department's offline root and approval key
     DIR/nodes/<node>/        a node: node.toml, keys, log, facts
     DIR/registers/<node>/    its registers (made by `city.generate`)
+    DIR/departments/         members.csv and <node>.toml of a city that brings its own matter and registers
 
 In earnest each department does its own part of this at its own place; here one process plays them all,
 which is why everything it makes is marked 演示.
@@ -47,10 +48,13 @@ WITNESSES = 2
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """Where everything is."""
+    """Where everything is, and what for."""
 
     folder: Path
     world: date
+    consumer: str = CONSUMER  #: node of the department in charge
+    purpose: str = PURPOSE
+    basis: str = BASIS
 
     @property
     def hub(self) -> Path:
@@ -68,7 +72,14 @@ class Foundation:
 
     def members(self) -> tuple[Member, ...]:
         """Departments of the day that have a node here."""
-        return tuple(one for one in members_on(self.world) if (self.registers / one.node).is_dir())
+        own = self.folder / "departments" / "members.csv"
+        on_the_day = members_on(self.world, own if own.exists() else None)
+        return tuple(one for one in on_the_day if (self.registers / one.node).is_dir())
+
+    def node_text(self, node: str) -> str:
+        """The node's file as its department wrote it, with places for what each start decides."""
+        own = self.folder / "departments" / f"{node}.toml"
+        return own.read_text("utf-8") if own.exists() else _node_text(node, self.world)
 
 
 def lay(place: Foundation, solution: Solution, ports: Mapping[str, int], clock: Clock) -> Bureau:
@@ -109,7 +120,7 @@ def _lay_node(place: Foundation, member: Member, bureau: Bureau, ports: Mapping[
 
 
 def _node_file(place: Foundation, member: Member, bureau: Bureau, ports: Mapping[str, int]) -> str:
-    text = _node_text(member.node, place.world)
+    text = place.node_text(member.node)
     given = {
         "member": member.code,
         "port": str(ports[member.node]),
@@ -140,7 +151,7 @@ def _entries(
 ) -> Iterator[Statement]:
     now = clock.seconds()
     since, until = stamp(now - 86_400), stamp(now + KEY_YEARS * 365 * 86_400)
-    consumer = next(one for one in place.members() if one.node == CONSUMER)
+    consumer = next(one for one in place.members() if one.node == place.consumer)
     for member in place.members():
         office = Office(place.office(member.node), member.code)
         config = configs.read(place.node(member.node))
@@ -149,7 +160,7 @@ def _entries(
         for role in ("online", "ticket"):
             yield _key(office, read_key(config.folder / "keys" / f"{role}.json"), role, since, until)
         yield _node(office, config, ports)
-        yield from _answers(solution, office, config, consumer, bureau, now)
+        yield from _answers(place, solution, office, config, consumer, bureau, now)
     yield _witnessing(place, bureau, ports)
 
 
@@ -207,7 +218,13 @@ def _witnessing(place: Foundation, bureau: Bureau, ports: Mapping[str, int]) -> 
 
 
 def _answers(
-    solution: Solution, office: Office, config: NodeConfig, consumer: Member, bureau: Bureau, now: float
+    place: Foundation,
+    solution: Solution,
+    office: Office,
+    config: NodeConfig,
+    consumer: Member,
+    bureau: Bureau,
+    now: float,
 ) -> Iterator[Statement]:
     """Resources, rules and grants of one department."""
     for id, resource in solution.resources.items():
@@ -215,7 +232,7 @@ def _answers(
             yield office.approve(resource.catalogue(config.member).to_entry(1, config.id))
             for call in ("query",):
                 fields = list(config.resources[id].fields)
-                yield _grant(office, bureau, config, consumer, now, id, call, fields, None)
+                yield _grant(place, office, bureau, config, consumer, now, id, call, fields, None)
     for name, rule in solution.rules.items():
         served = config.resources.get(rule.resource)
         if served is None or served.facts is None:
@@ -223,7 +240,7 @@ def _answers(
         compiled = solution.compile(name, facts_digest=served.facts.digest())
         yield office.approve(_rule(config, compiled))
         for call in ("verify", "match"):
-            yield _grant(office, bureau, config, consumer, now, rule.resource, call, [], compiled)
+            yield _grant(place, office, bureau, config, consumer, now, rule.resource, call, [], compiled)
 
 
 def _rule(config: NodeConfig, compiled: CompiledRule) -> dict[str, Any]:
@@ -243,6 +260,7 @@ def _rule(config: NodeConfig, compiled: CompiledRule) -> dict[str, Any]:
 
 
 def _grant(
+    place: Foundation,
     office: Office,
     bureau: Bureau,
     config: NodeConfig,
@@ -266,8 +284,8 @@ def _grant(
         rule=compiled.rule.id if compiled else None,
         rule_digest=compiled.digest if compiled else None,
         rows=[],
-        purpose=PURPOSE,
-        basis=BASIS,
+        purpose=place.purpose,
+        basis=place.basis,
         quota=QUOTA,
         max_directory_age=DIRECTORY_AGE,
         not_before=stamp(now - 60),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,10 @@ def members() -> tuple[Member, ...]:
     return tuple(_member(row) for row in _rows("members.csv"))
 
 
-def members_on(day: date) -> tuple[Member, ...]:
-    return tuple(one for one in members() if one.since <= day and (one.until is None or day < one.until))
+def members_on(day: date, file: Path | None = None) -> tuple[Member, ...]:
+    """Those of the day; of `file`, which is written as members.csv is, where one is named."""
+    every = members() if file is None else tuple(map(_member, _read(file.read_text("utf-8"))))
+    return tuple(one for one in every if one.since <= day and (one.until is None or day < one.until))
 
 
 @cache
@@ -50,7 +53,10 @@ def seed_parties() -> tuple[SeedParty, ...]:
 
 
 def _rows(file: str) -> list[dict[str, str]]:
-    text = resources.files("tongban.demo").joinpath(file).read_text("utf-8")
+    return _read(resources.files("tongban.demo").joinpath(file).read_text("utf-8"))
+
+
+def _read(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 

@@ -39,6 +39,8 @@ RAW = (
 )
 #: Columns that a list may leave out.
 OPTIONAL = ("code_number", "ordinary_number")
+#: Columns of RAW that the list of a matter without a draw, and without units, may leave out.
+UNDRAWN = ("handler_name", "handler_number", "failed_draws")
 
 #: Columns of the normalised list. One row an application, ascending by code: position is identity from here on.
 SCHEMA = pa.schema(
@@ -152,19 +154,22 @@ def read_applications(path: Path) -> Applications:
 
 def read_raw(path: Path, policy: Policy) -> Applications:
     """Read and normalise the list as it was typed. Raises ListInvalid."""
-    return normalised(_raw(path), policy, path.name)
+    return normalised(_raw(path, policy), policy, path.name)
 
 
-def _raw(path: Path) -> Any:
+def _raw(path: Path, policy: Policy) -> Any:
     try:
-        given = [name for name in OPTIONAL if name in pq.read_schema(path).names]
-        return pq.read_table(path, columns=[*RAW, *given])
+        named = pq.read_schema(path).names
+        lacking = () if policy.draws else set(UNDRAWN) - set(named)
+        given = [name for name in OPTIONAL if name in named]
+        return pq.read_table(path, columns=[*(name for name in RAW if name not in lacking), *given])
     except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise ListInvalid(path=path.name, what=f"cannot be read ({type(error).__name__})") from None
 
 
 def normalised(raw: Any, policy: Policy, name: str = "") -> Applications:
     """The normalised list of a raw table with the columns RAW. Raises ListInvalid."""
+    raw = raw if policy.draws else _completed(raw)
     if missing := [column for column in RAW if column not in raw.column_names]:
         raise ListInvalid(path=name, what=f"has no column {', '.join(missing)}")
     kinds = _plain(raw["kind"])
@@ -174,6 +179,15 @@ def normalised(raw: Any, policy: Policy, name: str = "") -> Applications:
     table = _table(raw.take(order), kinds.take(order), policy, name)
     table = table.append_column("settled", settled(table)).select(SCHEMA.names)
     return Applications(table.cast(SCHEMA).combine_chunks())
+
+
+def _completed(raw: Any) -> Any:
+    """The raw list with the columns that nothing is drawn from: nobody handles, nobody has failed."""
+    for name in UNDRAWN:
+        if name not in raw.column_names:
+            empty = pa.repeat(0, raw.num_rows).cast(pa.int32()) if name == "failed_draws" else pa.nulls(raw.num_rows)
+            raw = raw.append_column(name, empty)
+    return raw
 
 
 def _order(codes: Any, name: str) -> Any:

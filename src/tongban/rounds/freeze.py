@@ -47,6 +47,8 @@ def freeze(
     """
     folder.need(Stage.DECIDED)
     round = read_round(folder)
+    if not round.policy.draws:
+        return Refused("rounds.no_draw", "nothing is drawn in this matter: the findings are its result")
     if set(commitments) != set(round.parties) or not all(map(_COMMITMENT.fullmatch, commitments.values())):
         return Refused("rounds.commitments_incomplete", f"needed from exactly: {', '.join(sorted(round.parties))}")
     every = rechecks(folder)

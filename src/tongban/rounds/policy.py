@@ -3,7 +3,8 @@
 `quota.csv` how many win, `ladder.csv` how many balls, `limits.csv` working days and the like, `kinds.csv` who may
 apply with which document, `remedies.csv` what happens when a re-check comes too late, `reasons.csv` what the public
 reads for reasons that belong to no single rule. A row is in force from `valid_from` to `valid_until`, both days
-included; without `valid_until` it has no end.
+included; without `valid_until` it has no end. A folder without `quota.csv` and `ladder.csv` is of a matter in which
+nothing is drawn.
 """
 
 import csv
@@ -86,6 +87,11 @@ class Policy:
         """Pools that have a quota, sorted."""
         return tuple(sorted(self.quotas))
 
+    @property
+    def draws(self) -> bool:
+        """Whether there is something to win. Where there is not, the findings are the round's result."""
+        return bool(self.quotas or self.ladder)
+
     def pool_of(self) -> dict[str, str]:
         """Pool of each kind of applicant; kinds set aside are not in it."""
         return {kind.kind: kind.pool for kind in self.kinds if kind.pool}
@@ -113,8 +119,7 @@ def read_policy(folder: Path, at: date, scale: str = CITY) -> Policy:
 
     `scale` chooses among the quotas: the city's own, or those of a demonstration with fewer people.
     """
-    quotas = _rows(folder / "quota.csv", ("scale", "pool", "quota"), ("scale", "pool"), at)
-    ladder = _rows(folder / "ladder.csv", ("pool", "failed_from", "balls", "then_every"), ("pool", "failed_from"), at)
+    quotas, ladder = _draw_rows(folder, at)
     limits = _rows(folder / "limits.csv", ("limit", "value"), ("limit",), at)
     kinds = _rows(folder / "kinds.csv", ("kind", "pool", "document_type", "domain"), ("kind", "document_type"), at)
     remedies = _rows(folder / "remedies.csv", ("remedy", "zh", "en"), ("remedy",), at)
@@ -128,6 +133,17 @@ def read_policy(folder: Path, at: date, scale: str = CITY) -> Policy:
         tuple(Kind(*(row.text(name) for name in ("kind", "pool", "document_type", "domain"))) for row in kinds),
         tuple(Remedy(*(row.text(name) for name in ("remedy", "zh", "en"))) for row in remedies),
         {row.text("reason"): (row.text("zh"), row.text("en")) for row in reasons},
+    )
+
+
+def _draw_rows(folder: Path, at: date) -> tuple[list["_Row"], list["_Row"]]:
+    """Quotas and ladder, both or neither: a matter that forgot one of them must not pass for one without a draw."""
+    quota, ladder = folder / "quota.csv", folder / "ladder.csv"
+    if not quota.exists() and not ladder.exists():
+        return [], []
+    return (
+        _rows(quota, ("scale", "pool", "quota"), ("scale", "pool"), at),
+        _rows(ladder, ("pool", "failed_from", "balls", "then_every"), ("pool", "failed_from"), at),
     )
 
 

@@ -1,4 +1,4 @@
-"""A round: one matter, one evaluation date, one list of applications, one draw.
+"""A round: one matter, one evaluation date, one list of applications, one draw where there is something to draw.
 
 Everything that could be argued about later is fixed when the round is opened: the rules by digest, the policy
 by value, the seed parties by name, and the two dates by which departments must have answered.
@@ -87,11 +87,11 @@ def new_round(
     """A round with its dates worked out by the calendar `days`. Raises NotARound."""
     if not _ROUND_ID.fullmatch(id):
         raise NotARound(what="its id must be 1 to 64 characters of A-Z a-z 0-9 . _ -")
-    if not policy.quotas:
+    if policy.draws and not policy.quotas:
         raise NotARound(what=f"no quota is in force for the scale {policy.scale!r}")
     if missing := {"answer_working_days", "recheck_working_days", "smallest_published_count"} - set(policy.limits):
         raise NotARound(what=f"the policy has no limit {', '.join(sorted(missing))}")
-    if len(parties) < 2 or not all(map(_PARTY.fullmatch, parties)):
+    if (policy.draws and len(parties) < 2) or not all(map(_PARTY.fullmatch, parties)):
         # One party alone would know the seed, and so the winners, before the freeze.
         raise NotARound(what="at least two seed parties are needed, their ids of a-z 0-9 -")
     if received_on < at:
