@@ -28,7 +28,7 @@ from tongban.demo.sizes import UNIT_KINDS, Size
 #: Share of applications that are families' [assumed].
 _SHARE = 0.04
 #: Stories and how often each is told [assumed]; the first is the ordinary one. Each is told once at least.
-_STORIES = {
+STORIES = {
     "ordinary": 0.70,
     "spouse_outside": 0.05,
     "spouse_outside_with_car": 0.02,
@@ -60,7 +60,7 @@ _YEAR = 365.25
 
 def how_many(size: Size) -> int:
     """Families; at most so many of those who would apply alone are in somebody else's."""
-    return max(len(_STORIES) + len(_OF_TWO) + 1, round(size.applications * _SHARE))
+    return max(len(STORIES) + len(_OF_TWO) + 1, round(size.applications * _SHARE))
 
 
 def draw_families(city: City, size: Size, rng: np.random.Generator) -> Families:
@@ -100,7 +100,7 @@ class _Matchmaker:
         return self.found
 
     def _stories(self, count: int) -> Iterator[str]:
-        names, weights = list(_STORIES), np.array(list(_STORIES.values()))
+        names, weights = list(STORIES), np.array(list(STORIES.values()))
         told = [*names, *self.rng.choice(names, max(0, count - len(names) - len(_OF_TWO)), p=weights / weights.sum())]
         room = count
         for story in told:
