@@ -8,13 +8,15 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
 from tests.demo import judge, reader
-from tongban.demo import sizes
+from tests.oracle import car_lottery as oracle
+from tongban.demo import families, people, sizes
 from tongban.demo.city import DirectoryTaken, generate
 from tongban.demo.registers import registers
 from tongban.demo.sizes import SIZES, WORLDS, SizeUnknown, WorldUnknown
@@ -26,6 +28,13 @@ IN_2011, IN_2014, IN_2016, IN_2026 = date(2011, 6, 9), date(2014, 6, 9), date(20
 def hamlet(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("hamlet")
     generate(directory, "hamlet")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def hamlet_of_2026(tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("hamlet of 2026")
+    generate(directory, "hamlet", IN_2026)
     return directory
 
 
@@ -160,6 +169,32 @@ def test_somebody_applies_for_two_codes_and_is_no_double(tmp_path, day):
     assert max(several.values()) == 2
 
 
+def test_in_2026_families_are_a_few_in_a_hundred_with_their_members_beside_the_list(hamlet_of_2026):
+    heads = {line["application"] for line in list_of(hamlet_of_2026) if line["family"]}
+    members = pq.read_table(hamlet_of_2026 / "registers" / "transport" / "members.parquet").to_pylist()
+    assert 0.03 < len(heads) / SIZES["hamlet"].applications < 0.08
+    assert {row["application"] for row in members} <= heads
+    assert {row["role"] for row in members} == {
+        *("spouse", "child", "parent", "outside_spouse", "former_spouse"),
+        *({"parent_in_law"} & {row["role"] for row in members}),
+    }
+    assert len(list_of(hamlet_of_2026)) == SIZES["hamlet"].applications + SIZES["hamlet"].military
+
+
+def test_every_story_of_a_family_is_told_even_in_a_hamlet():
+    size, world = SIZES["hamlet"], WORLDS[IN_2026]
+    city = people.draw_city(lambda name: np.random.default_rng([1, *name.encode()]), world, size, size.applications)
+    drawn = families.draw_families(city, size, np.random.default_rng(1))
+    assert {family.story for family in drawn.families} == set(families.STORIES)
+    applying = [one for family in drawn.families for one in family.subjects if family.story == "ordinary"]
+    assert len(applying) == len(set(applying))
+
+
+def test_the_same_seed_makes_the_same_families(hamlet_of_2026, tmp_path):
+    generate(tmp_path, "hamlet", IN_2026)
+    assert contents(tmp_path) == contents(hamlet_of_2026)
+
+
 def test_military_lines_are_on_the_list_and_counted_nowhere(hamlet):
     lines = list_of(hamlet)
     military = {line["application"] for line in lines if line["kind"] == "military"}
@@ -247,7 +282,7 @@ def test_an_unknown_world_is_refused(tmp_path):
 
 def contradictions(directory: Path, at: date) -> list[tuple]:
     """Where a careful reader finds something else than the truth allows."""
-    decisions, wrong = judge.read_city(directory, at).decide(), []
+    decisions, wrong = judge.read_city(directory, at).decide() | families_found(directory, at), []
     truth = truth_of(directory)
     assert decisions.keys() == truth.keys()
     for application, (decision, reason) in decisions.items():
@@ -259,6 +294,13 @@ def contradictions(directory: Path, at: date) -> list[tuple]:
         elif decision != "needs_person" and (decision == "eligible") != true["eligible"]:
             wrong.append((true["cause"], decision, reason))
     return wrong
+
+
+def families_found(directory: Path, at: date) -> dict[str, tuple[str, str]]:
+    """Of families, and of those alone whom a family excludes: what the oracle finds. The judge here knows none."""
+    findings = oracle.decide(directory / "registers", at, at)
+    of_families = (one for one in findings.values() if one.persons or one.reason == "individual_and_family")
+    return {one.application: (one.status, one.reason or "") for one in of_families}
 
 
 @pytest.mark.parametrize("day", WORLDS)

@@ -168,7 +168,11 @@ class Town:
     def found(self, id: str, stage: str = "decisions") -> dict[str, Finding]:
         """The product's results as the oracle writes its own: by application, the rules that concern it."""
         rows = pq.read_table(self.round(id) / stage / "decisions.parquet").to_pylist()
-        return {row["application"]: finding_of(row) for row in rows}
+        persons = self.round(id) / stage / "members.parquet"
+        lines: dict[str, dict[str, Any]] = defaultdict(dict)
+        for row in pq.read_table(persons).to_pylist() if persons.exists() else []:
+            lines[row["line"][:13]][row["line"]] = (row["role"], verdicts_of(row))
+        return {row["application"]: finding_of(row, lines.get(row["application"], {})) for row in rows}
 
     def expected(self, registers: Path | None = None) -> dict[str, Finding]:
         """What the oracle finds in the city's registers, or in a copy of them."""
@@ -183,18 +187,23 @@ def alive(pid: int | None) -> bool:
         return False
 
 
-def finding_of(row: Mapping[str, Any]) -> Finding:
+def finding_of(row: Mapping[str, Any], persons: Mapping[str, Any] | None = None) -> Finding:
+    return Finding(
+        row["application"], row["status"], row["reason"], verdicts_of(row), row.get("role"), dict(persons or {})
+    )
+
+
+def verdicts_of(row: Mapping[str, Any]) -> dict[str, Verdict]:
     rules = [name for name in row if f"{name}_reason" in row and row[name] != "not_applicable"]
-    verdicts = {rule: Verdict(row[rule], row[f"{rule}_reason"]) for rule in rules}
-    return Finding(row["application"], row["status"], row["reason"], verdicts)
+    return {rule: Verdict(row[rule], row[f"{rule}_reason"]) for rule in rules}
 
 
 def disagreements(ours: Mapping[str, Finding], theirs: Mapping[str, Finding]) -> list[str]:
-    """Where product and oracle differ in status, reason or any rule's verdict; both sides' verdicts beside it."""
+    """Where product and oracle differ in status, reason, role or any rule's verdict; both sides' verdicts beside it."""
     told = [f"{code}: found by the {'product' if code in ours else 'oracle'} only" for code in ours.keys() ^ theirs]
     for code in sorted(ours.keys() & theirs):
         one, other = ours[code], theirs[code]
-        if (one.status, one.reason, one.verdicts) != (other.status, other.reason, other.verdicts):
+        if one != other:
             told.append(f"{code}: product {shown(one, other)}; oracle {shown(other, one)}")
     return told
 
@@ -203,7 +212,8 @@ def shown(one: Finding, other: Finding) -> str:
     """The finding, and the verdicts in which it differs from the other side's."""
     differing = [rule for rule in one.verdicts if one.verdicts[rule] != other.verdicts.get(rule)]
     verdicts = ", ".join(f"{rule} {':'.join(filter(None, one.verdicts[rule]))}" for rule in differing)
-    return f"{one.status}/{one.reason} [{verdicts}]"
+    persons = [line for line in one.persons if one.persons[line] != other.persons.get(line)]
+    return f"{one.status}/{one.reason}/{one.role} [{verdicts}] {', '.join(persons)}"
 
 
 def assert_agreed(ours: Mapping[str, Finding], theirs: Mapping[str, Finding]) -> None:

@@ -1,6 +1,7 @@
 """Who may take part in the car lottery: an independent checker.
 
-Second implementation of docs/reference/car_lottery.md (sections 1, 2, 3, 6 and 8 here), written from that page alone,
+Second implementation of docs/reference/car_lottery.md
+(sections 1, 2, 3, 6 and 8 here; 11 to 15 in families.py), written from that page alone,
 for clarity and not for speed, with the Python standard library and pyarrow as a reader of Parquet. It imports nothing
 of the product, so that a slip in one of the two shows as a disagreement.
 
@@ -10,14 +11,16 @@ of the product, so that a slip in one of the two shows as a disagreement.
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from tests.oracle import families
+from tests.oracle.families import Claim, Family, Person
 from tests.oracle.registers import FOREIGN, Facts, raw_rows_of, read_all
 from tests.oracle.rules import RULES, Asked, Verdict, unknown
 from tests.oracle.texts import DOMAINS, Key, code_number, identifier, key, name, real_day, text
@@ -92,6 +95,8 @@ class Finding:
     status: str  # eligible, not_eligible, needs_person
     reason: str | None  # None when eligible
     verdicts: Mapping[str, Verdict]  # only the rules the kind is asked, in their order
+    role: str | None = None  # of a family: whose verdict gave the reason
+    persons: Mapping[str, tuple[str, Mapping[str, Verdict]]] = field(default_factory=dict)  # line → role, verdicts
 
 
 def decide(registers: Path, at: date, snapshot: date) -> dict[str, Finding]:
@@ -100,10 +105,15 @@ def decide(registers: Path, at: date, snapshot: date) -> dict[str, Finding]:
     `registers` holds one folder a department and `transport/applications.parquet`; `snapshot` is the day all registers
     were read.
     """
-    applications = read_applications(registers / "transport" / "applications.parquet", at)
-    subjects = {k for a in applications for k in (a.subject, a.handler) if k is not None}
-    facts = read_all(registers, at, subjects)
-    stale = {rule for rule in RULES if is_stale(rule, at, snapshot)}
+    path = registers / "transport" / "applications.parquet"
+    households = families_of(path)
+    if households and at < families.SINCE:
+        raise ValueError("there are no families before 2021")
+    applications = [a for a in read_applications(path, at) if a.application not in households]
+    persons = {code: persons_of(household) for code, household in households.items()}
+    every = [*applications, *(person for several in persons.values() for person in several)]
+    subjects = {k for a in every for k in (a.subject, a.handler) if k is not None}
+    office = Office(read_all(registers, at, subjects), {rule for rule in RULES if is_stale(rule, at, snapshot)}, at)
     settled = doubles_and_conflicts([a for a in applications if a.kind in kinds_on(at)])
     findings = {}
     for a in applications:
@@ -113,7 +123,13 @@ def decide(registers: Path, at: date, snapshot: date) -> dict[str, Finding]:
             findings[a.application] = Finding(a.application, *settled[a.application], not_asked)
         else:
             groups = kinds_on(at).get(a.kind, ((), ()))[1]
-            findings[a.application] = decided(a.application, answers(a, facts, stale, at), groups)
+            findings[a.application] = decided(a.application, answers(a, office), groups)
+    claims = [claim_of(a, findings[a.application], at) for a in applications if a.application not in settled]
+    for code, household in households.items():
+        findings[code] = family_finding(household, persons[code], office)
+        claims += family_claims(household, persons[code], findings[code], office)
+    for code, reason in families.excluded(claims).items():
+        findings[code] = replace(findings[code], status="not_eligible", reason=reason, role=None)
     return findings
 
 
@@ -131,7 +147,10 @@ def every_rule(rules: tuple[str | tuple[str, ...], ...]) -> tuple[str, ...]:
 
 
 def read_applications(path: Path, at: date) -> list[Application]:
+    every = families.read_families(path.parent, pq.read_table(path).to_pylist())
+    aside = {code for code, one in every.items() if "military" in {p.kind for p in one.persons}}
     lines = [line for line in pq.read_table(path).to_pylist() if text(line["kind"]) != "military"]
+    lines = [line for line in lines if line["application"] not in aside]
     applications = [application_of(line, at) for line in lines]
     if len({a.application for a in applications}) != len(applications):
         raise ValueError("an application code stands twice in the list")
@@ -187,37 +206,51 @@ def submission(application: Application) -> tuple[bool, date, str]:
 # Answers -------------------------------------------------------------------------------------------------------
 
 
-def answers(
-    application: Application, facts: Mapping[str, Facts | None], stale: set[str], at: date
-) -> dict[str, Verdict]:
-    first, then = kinds_on(at).get(application.kind, ((), ()))
-    verdicts = {rule: answer(rule, application, facts, stale, at) for rule in first}
-    confirmed = all(verdict.verdict == "met" for verdict in verdicts.values())
+@dataclass(frozen=True)
+class Office:
+    """What the departments hold, as they are asked on a day."""
+
+    facts: Mapping[str, Facts | None]
+    stale: set[str]
+    at: date
+
+
+def answers(application: Application, office: Office) -> dict[str, Verdict]:
+    first, then = kinds_on(office.at).get(application.kind, ((), ()))
     bad = application.fits and application.subject is None  # comes before "not asked"; a misfit does not
-    for rule in every_rule(then):
-        verdicts[rule] = answer(rule, application, facts, stale, at) if confirmed or bad else unknown("not_asked")
+    return in_two_steps(first, every_rule(then), lambda rule: answer(rule, application, office), lambda _: bad)
+
+
+def in_two_steps(
+    first: Sequence[str], then: Sequence[str], ask: Callable[[str], Verdict], anyway: Callable[[str], bool]
+) -> dict[str, Verdict]:
+    verdicts = {rule: ask(rule) for rule in first}
+    confirmed = all(verdict.verdict == "met" for verdict in verdicts.values())
+    for rule in then:
+        verdicts[rule] = ask(rule) if confirmed or anyway(rule) else unknown("not_asked")
     return verdicts
 
 
-def answer(
-    rule: str, application: Application, facts: Mapping[str, Facts | None], stale: set[str], at: date
-) -> Verdict:
+def answer(rule: str, application: Application, office: Office) -> Verdict:
     handlers = rule == "handler_identity"
     subject = application.handler if handlers else application.subject
     if subject is None or not application.fits:
         return unknown("bad_identifier")
-    register = facts[RULES[rule].register]
+    named = application.handler_name if handlers else application.name
+    return of_office(rule, subject, Asked(named, application.code_number, application.ordinary_number), office)
+
+
+def of_office(rule: str, subject: Key, asked: Asked, office: Office) -> Verdict:
+    register = office.facts[RULES[rule].register]
     if register is None:
         return unknown("no_answer")
-    if rule in stale:
+    if rule in office.stale:
         return unknown("stale_snapshot")
     if subject in register.doubtful:
         return unknown("doubtful_record")
     if subject not in register.rows:
         return RULES[rule].no_record
-    named = application.handler_name if handlers else application.name
-    asked = Asked(named, application.code_number, application.ordinary_number)
-    return RULES[rule].judge(register.rows[subject], asked, at)
+    return RULES[rule].judge(register.rows[subject], asked, office.at)
 
 
 def is_stale(rule: str, at: date, snapshot: date) -> bool:
@@ -265,6 +298,115 @@ def each_counted(
             found = [verdicts[one] for one in group]
             wanted = next(word for word in ("met", "unknown", "not_met") if word in {v.verdict for v in found})
             yield rule, next(v for v in found if v.verdict == wanted)
+
+
+# Families ------------------------------------------------------------------------------------------------------
+
+
+def families_of(path: Path) -> dict[str, Family]:
+    """By code, those that are not set aside."""
+    lines = pq.read_table(path).to_pylist()
+    found = families.read_families(path.parent, lines)
+    days = {line["application"]: real_day(text(line["submitted_on"]) or "") for line in lines}
+    here = {code: one for code, one in found.items() if "military" not in {p.kind for p in one.persons}}
+    return {code: replace(one, submitted_on=days[code]) for code, one in here.items()}
+
+
+def persons_of(family: Family) -> list[Application]:
+    """Each person as an applicant of her own."""
+    found = []
+    for person in family.persons:
+        own = OWN_DOMAINS.get(person.kind, ()) if person.applies or person.role not in families.ROLES else ("citizen",)
+        found.append(
+            Application(
+                application=families.line_code(family, person),
+                kind=person.kind,
+                submitted_on=family.submitted_on,
+                name=person.name,
+                subject=person.subject,
+                fits=person.domain in own,
+                handler_name=None,
+                handler=None,
+                code_number=None,
+                ordinary_number=None,
+                applicant=(person.name,),
+            )
+        )
+    return found
+
+
+def family_finding(family: Family, persons: Sequence[Application], office: Office) -> Finding:
+    if not families.whole(family, tuple(PERSONS)):
+        silent = [
+            {rule: unknown("not_asked") for rules in families.asked(family, p, PERSONS) for rule in rules}
+            for p in family.persons
+        ]
+        return family_decided(family, persons, silent, ("needs_person", "family_not_whole"))
+    return family_decided(family, persons, [person_answers(family, *one, office) for one in zip_of(family, persons)])
+
+
+def zip_of(family: Family, persons: Sequence[Application]) -> list[tuple[Person, Application]]:
+    return list(zip(family.persons, persons, strict=True))
+
+
+def person_answers(family: Family, person: Person, application: Application, office: Office) -> dict[str, Verdict]:
+    first, then = families.asked(family, person, PERSONS)
+    bad = application.fits and application.subject is None
+
+    def ask(rule: str) -> Verdict:
+        if rule not in families.RELATIONS:
+            return answer(rule, application, office)
+        key, about = families.question(rule, family, person)
+        return (
+            unknown("no_record")
+            if key is None or not application.fits
+            else of_office(rule, key, Asked(about, None, None), office)
+        )
+
+    def anyway(rule: str) -> bool:
+        if rule in families.RELATIONS:
+            return application.fits and families.question(rule, family, person)[0] is None
+        return bad
+
+    return in_two_steps(first, then, ask, anyway)
+
+
+def family_decided(
+    family: Family,
+    persons: Sequence[Application],
+    verdicts: Sequence[dict[str, Verdict]],
+    settled: tuple[str, str] | None = None,
+) -> Finding:
+    made = families.together(verdicts)
+    lines = {a.application: (p.role, v) for (p, a), v in zip(zip_of(family, persons), verdicts, strict=True)}
+    found = decided(family.application, {rule: verdict for rule, (verdict, _) in made.items()})
+    if settled:
+        return replace(found, status=settled[0], reason=settled[1], persons=lines)
+    ends = {"not_eligible": "not_met", "needs_person": "unknown"}.get(found.status)
+    giver = next((place for v, place in made.values() if v.verdict == ends and v.reason == found.reason), None)
+    return replace(found, role=None if giver is None else family.persons[giver].role, persons=lines)
+
+
+def claim_of(application: Application, finding: Finding, at: date) -> Claim:
+    first = kinds_on(at).get(application.kind, ((), ()))[0]
+    sure = bool(first) and all(finding.verdicts[rule].verdict == "met" for rule in first)
+    own = {application.subject} if sure and application.subject else set()
+    return Claim(application.application, application.submitted_on, True, own, set())
+
+
+def family_claims(family: Family, persons: Sequence[Application], finding: Finding, office: Office) -> Iterator[Claim]:
+    if finding.reason == "family_not_whole":
+        return
+    claim = Claim(family.application, family.submitted_on, False, set(), set())
+    for person, application in zip_of(family, persons):
+        verdicts = finding.persons[application.application][1]
+        first, _ = families.asked(family, person, PERSONS)
+        if person.subject and all(verdicts[rule].verdict == "met" for rule in first):
+            if person.applies:
+                claim.applicants.add(person.subject)
+            elif person.role == "outside_spouse":
+                claim.spouses.add(person.subject)
+    yield claim
 
 
 # The bar -------------------------------------------------------------------------------------------------------

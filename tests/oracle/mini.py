@@ -49,6 +49,12 @@ PLACES = {  # register → node before 2018, store, columns
     ),
     "organisation_code": ("quality-supervision", "csv", "organisation_code name status valid_until"),
     "social_body": ("civil-affairs", "sqlite", "organisation_code name body_kind status valid_until"),
+    "kinship": ("public-security", "sqlite", "id_number father_number mother_number status"),
+    "marriage": (
+        "civil-affairs",
+        "sqlite",
+        "id_number status spouse_number divorced divorced_on former_spouse_number",
+    ),
 }
 APPLICATION = """
     application kind submitted_on name document_type document_number handler_name handler_number
@@ -112,7 +118,17 @@ CLEAN: dict[str, dict[str, Any]] = {  # without the number, and without what dep
     },
     "organisation_code": {"name": "某公司", "status": "有效", "valid_until": "2099-01-01"},
     "social_body": {"name": "某公司", "body_kind": "基金会", "status": "正常", "valid_until": "2099-01-01"},
+    "kinship": {"father_number": None, "mother_number": None, "status": "有效"},
+    "marriage": {
+        "status": "未婚",
+        "spouse_number": None,
+        "divorced": "否",
+        "divorced_on": None,
+        "former_spouse_number": None,
+    },
 }
+MEMBER = "application role kind name document_type document_number"
+COUNTS = "member spouse of_member failed_draws failed_draws_to_2020"
 
 
 def citizen(order: int, born: str = "19800101") -> str:
@@ -149,6 +165,7 @@ class World:
         self.rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.silent: set[str] = set()
         self.applications: list[dict[str, Any]] = []
+        self.members: list[dict[str, Any]] = []
 
     def apply(self, kind: str | None, **changes: Any) -> str:
         """Apply as the person or unit that `settle` made rows for; the code of the application."""
@@ -168,6 +185,28 @@ class World:
         }
         self.applications.append(line | changes)
         return str(self.applications[-1]["application"])
+
+    def join(self, application: str, role: str, number: str, **changes: Any) -> int:
+        """One more person of a family, somebody for whom `settle` made rows; the member's number."""
+        member = 2 + sum(row["application"] == application for row in self.members)
+        row = {
+            "application": application,
+            "member": member,
+            "role": role,
+            "kind": "resident",
+            "name": "张三",
+            "document_type": "身份证",
+            "document_number": number,
+            **dict.fromkeys(("spouse", "of_member")),
+            "failed_draws": 0,
+            "failed_draws_to_2020": None,
+        }
+        self.members.append(row | changes)
+        return int(self.members[-1]["member"])
+
+    def marry(self, one: str, other: str) -> None:
+        self.put("marriage", id_number=one, status="已婚", spouse_number=other)
+        self.put("marriage", id_number=other, status="已婚", spouse_number=one)
 
     def settle(self, number: str = ME, document_type: str = "身份证") -> None:
         """A person with every clean record a person can have, and no vehicle."""
@@ -228,6 +267,12 @@ class World:
             name: pa.array([line[name] for line in self.applications], pa.string()) for name in APPLICATION.split()
         }
         table["failed_draws"] = pa.array([line["failed_draws"] for line in self.applications], pa.int32())
+        if self.members:
+            table["family"] = pa.array([line.get("family") for line in self.applications], pa.string())
+            kinds = {name: pa.string() for name in MEMBER.split()} | {name: pa.int32() for name in COUNTS.split()}
+            (self.folder / "transport").mkdir(exist_ok=True)
+            members = pa.Table.from_pylist(self.members, pa.schema(list(kinds.items())))
+            pq.write_table(members, self.folder / "transport" / "members.parquet")
         (self.folder / "transport").mkdir(exist_ok=True)
         pq.write_table(pa.table(table), self.folder / "transport" / "applications.parquet")
 

@@ -56,6 +56,7 @@ class Register:
     values: Mapping[str, Parse]
     needed: tuple[str, ...] = ()
     asked_by: tuple[str, ...] = ()
+    table: str = ""  # under another name than the facts' own
     since: date = date.min
     until: date = date.max
 
@@ -150,6 +151,25 @@ REGISTERS = [
         "civil-affairs", "social_body", "sqlite", "organisation_code", "organisation_code",
         {"status": code("正常", "注销", "撤销"), "valid_until": day},
     ),
+    Register(
+        "public-security", "kinship", "sqlite", "id_number", "citizen",
+        {"father_number": as_typed, "mother_number": as_typed, "status": code("有效", "解除")},
+    ),
+    Register(
+        "civil-affairs", "marriage", "sqlite", "id_number", "citizen",
+        {
+            "status": code("未婚", "已婚", "离婚", "丧偶"), "spouse_number": as_typed, "divorced": code("是", "否"),
+            "divorced_on": day, "former_spouse_number": as_typed,
+        },
+    ),
+    Register(
+        "public-security", "vehicle_history", "sqlite", "owner_number", None,
+        {
+            "plate": as_typed, "vehicle_type": code(*VEHICLE_TYPES), "status": code(*VEHICLE_STATES),
+            "registered_on": day,
+        },
+        asked_by=("citizen",), table="vehicle",
+    ),
 ]  # fmt: skip
 
 
@@ -235,7 +255,8 @@ def parsed(raw: Mapping[str, object], register: Register) -> Row | None:
     """The columns the facts use; None when the row has to be rejected."""
     row: Row = {}
     for column, parse in register.values.items():
-        value = {"name": name, "plate": dense}.get(column, text)(raw[column])
+        read = dense if column == "plate" or column.endswith("_number") else name if column == "name" else text
+        value = read(raw[column])
         try:
             row[column] = None if value is None else parse(value)
         except IllFormed:
@@ -251,7 +272,8 @@ def open_rows(folder: Path, register: Register) -> Iterator[dict[str, object]] |
     """The raw rows by column name; None when the department has no such register."""
     if register.store == "sqlite":
         path = folder / "register.db"
-        return sqlite_rows(path, register.name) if path.exists() and has_table(path, register.name) else None
+        table = register.table or register.name
+        return sqlite_rows(path, table) if path.exists() and has_table(path, table) else None
     path = folder / f"{register.name}.{register.store}"
     if not path.exists():
         return None
@@ -321,6 +343,28 @@ def scrap_due_first(each: list[tuple[Any, ...]]) -> date | None:
     return None if None in days else min(days, default=NEVER)
 
 
+def vehicle_history(rows: list[Row]) -> Row:
+    by_plate: dict[str, set[tuple[Any, ...]]] = defaultdict(set)
+    each: list[tuple[Any, ...]] = []
+    for row in rows:
+        vehicle = (row["vehicle_type"], row["status"], row["registered_on"])
+        if row["plate"] is None:
+            each.append(vehicle)
+        else:
+            by_plate[row["plate"]].add(vehicle)
+    if any(len(versions) > 1 for versions in by_plate.values()):
+        return {"cars_ever": None, "held_since": None}
+    each += [version for versions in by_plate.values() for version in versions]
+    if any(kind is None for kind, _, _ in each):
+        return {"cars_ever": None, "held_since": None}
+    still = [day for kind, status, day in each if kind in CARS and status not in GONE]
+    unclear = None in still or any(status is None for _, status, _ in each)
+    return {
+        "cars_ever": sum(kind in CARS for kind, _, _ in each),
+        "held_since": None if unclear else min(still, default=None),
+    }
+
+
 def insured_months(rows: list[Row]) -> Row:
     return {"months": {month for row in rows for month in range(row["month_from"], row["month_to"] + 1)}}
 
@@ -355,6 +399,7 @@ def joined(parts: list[Facts | None]) -> Facts | None:
 
 MERGES: dict[str, Callable[[list[Row]], Row]] = {
     "vehicle": vehicles,
+    "vehicle_history": vehicle_history,
     "social_insurance": insured_months,
     "income_tax": sums_by_year,
     "vat": sums_by_year,

@@ -23,6 +23,7 @@ class Verdict(NamedTuple):
 
 MET = Verdict("met")
 NO_VEHICLE_RECORD = Verdict("met", "no_vehicle_record")
+NO_MARRIAGE_RECORD = Verdict("met", "no_marriage_record")
 
 
 def no(reason: str) -> Verdict:
@@ -268,6 +269,65 @@ def social_body_registration(row: Row, asked: Asked, at: date) -> Verdict:
     )
 
 
+# Families: the "name" is the number that is asked for ------------------------------------------------------------
+
+SINCE_2021 = date(2021, 1, 1)
+
+
+def kinship(row: Row, asked: Asked, at: date) -> Verdict:
+    parent = asked.name
+    if parent is None or parent not in (row["father_number"], row["mother_number"]):
+        return unknown("kinship_not_confirmed")
+    return {"有效": MET, "解除": unknown("kinship_ended")}.get(row["status"], unknown("missing_value"))
+
+
+def marriage(row: Row, asked: Asked, at: date) -> Verdict:
+    spouse = asked.name
+    if spouse is None or row["spouse_number"] != spouse:
+        return unknown("marriage_not_confirmed")
+    if row["status"] is None:
+        return unknown("missing_value")
+    return MET if row["status"] == "已婚" else unknown("marriage_ended")
+
+
+def no_spouse(row: Row, asked: Asked, at: date) -> Verdict:
+    if row["status"] is None:
+        return unknown("missing_value")
+    return unknown("spouse_not_declared") if row["status"] == "已婚" else MET
+
+
+def divorce(row: Row, asked: Asked, at: date) -> Verdict:
+    former = asked.name
+    if former is None or row["former_spouse_number"] != former:
+        return unknown("divorce_not_confirmed")
+    if row["divorced_on"] is None:
+        return unknown("missing_value")
+    return MET if counts(row["divorced_on"], at) else unknown("divorce_not_counted")
+
+
+def no_recent_divorce(row: Row, asked: Asked, at: date) -> Verdict:
+    if row["divorced"] == "否":
+        return MET
+    if row["divorced_on"] is None:
+        return unknown("missing_value")
+    return unknown("divorce_not_declared") if counts(row["divorced_on"], at) else MET
+
+
+def counts(divorced_on: date, at: date) -> bool:
+    leap = (divorced_on.month, divorced_on.day) == (2, 29)
+    ten_years_later = divorced_on.replace(year=divorced_on.year + 10, day=28 if leap else divorced_on.day)
+    return divorced_on >= SINCE_2021 and ten_years_later > at
+
+
+def former_spouse_vehicle(row: Row, asked: Asked, at: date) -> Verdict:
+    if row["cars_ever"] == 0:
+        return MET
+    early = row["held_since"] is not None and row["held_since"] < SINCE_2021
+    if row["cars_ever"] is not None and early:
+        return no("former_spouse_had_vehicle")
+    return unknown("former_spouse_vehicle_unclear")
+
+
 def in_this_city(division: str | None) -> Truth:
     return None if division is None else division.startswith("11")
 
@@ -307,4 +367,10 @@ RULES = {
     "vat_of_the_year": Rule("vat", unknown("no_record"), vat_of_the_year),
     "fixed_investment": Rule("vat", unknown("no_record"), fixed_investment),
     "social_body_registration": Rule("social_body", unknown("no_record"), social_body_registration),
+    "kinship": Rule("kinship", unknown("kinship_not_confirmed"), kinship),
+    "marriage": Rule("marriage", unknown("marriage_not_confirmed"), marriage),
+    "no_spouse": Rule("marriage", NO_MARRIAGE_RECORD, no_spouse),
+    "divorce": Rule("marriage", unknown("divorce_not_confirmed"), divorce),
+    "no_recent_divorce": Rule("marriage", NO_MARRIAGE_RECORD, no_recent_divorce),
+    "former_spouse_vehicle": Rule("vehicle_history", NO_VEHICLE_RECORD, former_spouse_vehicle),
 }

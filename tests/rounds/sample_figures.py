@@ -6,6 +6,7 @@ from datetime import date
 from tongban.rounds.figures import (
     BallFigures,
     DepartmentFigures,
+    KindFigures,
     PoolFigures,
     ReasonCount,
     RoundFigures,
@@ -138,6 +139,10 @@ FIGURES = RoundFigures(
         ),
     ),
     smallest=5,
+    kinds=(
+        KindFigures("resident", Words("本市户籍人员", "Resident"), 17_610, 8_700, 1_360),
+        KindFigures("family", Words("家庭", "Family"), 620, 304, 54),
+    ),
 )
 
 

@@ -135,3 +135,31 @@ def test_a_number_without_a_source_is_refused(own_policy):
     path.write_text("\n".join([lines[0], "answer_working_days,8,2011-01-01,,", *lines[2:]]) + "\n")
     with pytest.raises(FileInvalid, match="source must not be empty"):
         read_policy(own_policy, AT)
+
+
+# --- Families -----------------------------------------------------------------------------------
+
+
+def test_what_becomes_of_doubles_and_a_family_s_points_are_dated_data():
+    then, now = read_policy(POLICY, AT), read_policy(POLICY, date(2026, 10, 8))
+    assert {one.reason for one in then.doubles} == {"duplicate_application", "conflicting_applications"}
+    assert {one.reason for one in now.doubles} > {one.reason for one in then.doubles}
+    assert then.points == {}
+    assert now.points == {"basic_main": 2, "basic_other": 1, "couple_times": 2, "to_2020_every": 6}
+    assert from_json(now.to_json()) == now
+
+
+def test_a_matter_without_families_needs_neither_file_and_keeps_its_digest(own_policy):
+    (own_policy / "doubles.csv").unlink()
+    (own_policy / "points.csv").unlink()
+    found = read_policy(own_policy, AT)
+    assert (found.doubles, found.points) == ((), {})
+    assert not {"doubles", "points"} & set(found.to_json())
+
+
+@pytest.mark.parametrize(("before", "after"), [("earliest", "latest"), ("not_eligible", "eligible")])
+def test_doubles_know_no_other_order_and_never_make_anybody_eligible(own_policy, before, after):
+    file = own_policy / "doubles.csv"
+    file.write_text(file.read_text().replace(before, after, 1))
+    with pytest.raises(FileInvalid, match="order is one of earliest, none, outcome one of not_eligible, needs_person"):
+        read_policy(own_policy, AT)

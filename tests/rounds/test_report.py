@@ -4,10 +4,12 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.rounds.sample_figures import FIGURES, POOLS, RULES, figures
 from tongban.rounds.charts import Slice, bar
-from tongban.rounds.figures import ReasonCount, Words
+from tongban.rounds.figures import BallFigures, ReasonCount, Words, is_shown, published_table
 from tongban.rounds.html import percent, said, seconds
 from tongban.rounds.report import report
 from tongban.rounds.report_style import STYLE
@@ -116,6 +118,38 @@ def test_a_small_count_is_not_on_the_page_in_any_form():
     assert "<b>3</b>" not in page
     assert "&lt;5" in page
     assert 'class="not-met" x=' not in page  # nor as the length of a bar
+
+
+def test_families_stand_among_the_kinds():
+    assert re.search(r"<tr><t[dh][^>]*>家庭.*?978.*?620.*?304.*?54", report(FIGURES))
+    assert "按申请类别" not in report(figures(kinds=()))
+
+
+def test_many_different_numbers_of_balls_are_put_together_by_doubling():
+    many = tuple(BallFigures(balls, 10, balls % 2) for balls in range(1, 31))
+    page = report(figures(pools=(replace(POOLS[0], by_balls=many),)))
+    told = re.findall(r"<t[hd][^>]*>(\d+(?:–\d+)?)<svg", page)
+    assert told == ["1", "2", "3–4", "5–8", "9–16", "17–32"]
+    few = report(figures(pools=(replace(POOLS[0], by_balls=many[:24]),)))
+    assert re.findall(r"<t[hd][^>]*>(\d+)<svg", few) == [str(balls) for balls in range(1, 25)]
+
+
+COUNTS = st.lists(st.tuples(*[st.integers(0, 12)] * 3), min_size=1, max_size=5)
+
+
+@given(COUNTS)
+def test_no_count_of_a_table_can_be_worked_out_from_the_sums_beside_it(parts):
+    rows = [(sum(own), *own) for own in parts]
+    shown = published_table(rows, 5)
+    cells = [one for row, told in zip(rows, shown, strict=True) for one in zip(row, told, strict=True)]
+    assert all(count == 0 or count >= 5 for count, told in cells if is_shown(told))
+    for line, told in [
+        *zip(rows, shown, strict=True),
+        *zip(zip(*rows, strict=True), zip(*shown, strict=True), strict=True),
+    ]:
+        hidden = [not is_shown(one) for one in told]
+        # One hidden alone is hidden only if there is nothing else that could be hidden with it.
+        assert sum(hidden) != 1 or not any(count for count, gone in zip(line, hidden, strict=True) if not gone)
 
 
 def test_a_round_before_its_draw_has_a_page_without_winners():

@@ -44,7 +44,7 @@ def table_of(lines, verdicts, decisions=DECISIONS):
         for question in QUESTIONS
     }
     findings = results.decide(QUESTIONS, decisions, listed, columns)
-    return result_table(QUESTIONS, listed, columns, findings)
+    return result_table(QUESTIONS, listed, findings)
 
 
 def found(lines, verdicts, **more):

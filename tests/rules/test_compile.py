@@ -250,6 +250,37 @@ def test_missing_means_lets_silence_be_an_answer(tmp_path):
     assert both(compiled, a_row(points=12)) == not_met(1)
 
 
+NEVER_NO = {"met": "CASE WHEN status = '正常' THEN TRUE END", "default_reason": None}
+
+
+def test_a_rule_may_be_written_so_that_it_is_met_or_unknown_and_never_no(tmp_path):
+    rule = a_compiled(tmp_path, **NEVER_NO)
+    found = [both(rule, a_row(status=status)) for status in ("正常", "注销", None)]
+    assert [byte >> 6 for byte in found] == [Verdict.MET, Verdict.UNKNOWN, Verdict.UNKNOWN]
+    assert rule.reason_text(found[1])[1] == "Not in force"
+
+
+@pytest.mark.parametrize(
+    "met",
+    [
+        "status = '正常'",
+        "CASE WHEN sure THEN TRUE ELSE FALSE END",
+        "CASE WHEN sure THEN FALSE END",
+        "CASE WHEN sure THEN sure END",
+        "sure AND CASE WHEN status = '正常' THEN TRUE END",
+    ],
+)
+def test_a_rule_that_may_say_no_needs_words_for_it(tmp_path, met):
+    with pytest.raises(RuleInvalid, match="`default_reason` is missing"):
+        a_compiled(tmp_path, met=met, default_reason=None)
+
+
+def test_a_rule_that_never_says_no_compiles_from_the_directory_to_the_same_digest(tmp_path):
+    compiled = a_compiled(tmp_path, **NEVER_NO)
+    again = from_directory(compiled.text, compiled.parameters, compiled.facts.to_json())
+    assert again.digest == compiled.digest
+
+
 def test_versions_are_stated():
     assert COMPILER_VERSION == "1"
 

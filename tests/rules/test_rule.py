@@ -39,7 +39,7 @@ def test_reasons_are_numbered_in_their_order_and_the_default_one_is_last(tmp_pat
         ({"title_en": None}, "`title_en` is missing"),
         ({"met": None}, "`met` is missing"),
         ({"met": True}, "`met` must be a text"),
-        ({"default_reason": None}, "`default_reason` must be a mapping"),
+        ({"default_reason": "其余"}, "`default_reason` must be a mapping"),
         ({"default_reason": {"code": "x", "say": "无"}}, "`say_en` is missing"),
         ({"article": "第七条"}, "`article` must be a mapping"),
         ({"article": {"text": "文"}}, "`source` is missing"),

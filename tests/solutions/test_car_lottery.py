@@ -26,9 +26,15 @@ DAYS = [
     *(date(2018, 11, 16), date(2020, 12, 31), date(2021, 1, 1), AT_2026),
 ]
 UNITS = {"enterprise", "social_body"}
+FAMILY = "family"
+#: What a line is that belongs to no family.
+ALONE = {"role": "alone", "spouse_said": "not_asked", "divorce_said": "not_asked"}
 
 #: Reasons that no register gives: they come from comparing applications with one another.
-OF_THE_DECISION = {"conflicting_applications", "duplicate_application"}
+OF_THE_DECISION = {
+    *("conflicting_applications", "duplicate_application", "family_not_whole"),
+    *("individual_and_family", "person_in_two_families", "spouses_in_two_families"),
+}
 
 
 # -- reading the page
@@ -45,8 +51,9 @@ def quoted(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-TEXTS = {quoted(code)[0]: (zh, en) for code, zh, en in table(9)}
+TEXTS = {quoted(code)[0]: (zh, en) for code, zh, en in (*table(9), *table(13))}
 OWN = set(TEXTS) - set(COMMON) - OF_THE_DECISION
+OF_FAMILIES = {quoted(row[0])[0] for row in table(12)}
 
 
 def stretch(cell: str) -> tuple[date, date]:
@@ -56,6 +63,7 @@ def stretch(cell: str) -> tuple[date, date]:
 
 
 ROWS = {(quoted(row[0])[0], stretch(row[0])): row for row in table(7)}
+ROWS |= {(quoted(row[0])[0], (date(2021, 1, 1), date.max)): row for row in table(12)}
 NAMES = {name for name, _ in ROWS}
 
 
@@ -116,9 +124,9 @@ def test_nothing_is_wrong_with_the_folder():
 
 
 def test_the_page_was_read_whole():
-    assert len(OWN) == 41
+    assert len(OWN) == 52
     assert all(zh and en for zh, en in TEXTS.values())
-    assert (len(ROWS), len(NAMES)) == (21, 19)
+    assert (len(ROWS), len(NAMES)) == (27, 25)
 
 
 # -- reasons
@@ -142,7 +150,8 @@ def test_every_reason_has_the_page_s_chinese_and_english_text_to_the_letter(fold
 def test_reasons_are_looked_at_in_the_page_s_order(folder):
     for rule in every_rule(folder):
         silent = rule.no_record.reason.code if rule.no_record.reason else None
-        looked_at = [reason.code for reason in (*rule.reasons, rule.default_reason)]
+        reasons = (*rule.reasons, rule.unknown_reason, rule.default_reason)
+        looked_at = [reason.code for reason in reasons if reason]
         assert looked_at == [code for code in page_rule(rule.name, rule.valid_from)[2] if code != silent], rule.id
 
 
@@ -214,7 +223,11 @@ def test_income_tax_is_asked_of_the_successor_from_the_merger_on():
 
 
 def test_all_versions_of_a_rule_ask_the_same_but_for_how_much_tax_is_enough(folder):
-    changed = ("resource", "article", "title", "title_en", "valid_from", "valid_until", "usual", "situations", "places")
+    # `applies` speaks of families since 2021; whom a rule concerns of those who apply alone is tested below.
+    changed = (
+        *("resource", "article", "title", "title_en", "valid_from", "valid_until", "usual", "situations", "places"),
+        "applies",
+    )
     for versions in folder.rules.values():
         plain = [replace(rule, **dict.fromkeys(changed)) for rule in versions]
         if versions[0].name == "vat_of_the_year":
@@ -272,8 +285,33 @@ def kinds(day: date) -> Iterator[tuple[str, list[str], list[str]]]:
 
 @pytest.mark.parametrize("day", DAYS)
 def test_decisions_ask_in_the_page_s_order(on, day):
-    asked = {kind: (list(on[day].first[kind]), list(found.rules)) for kind, found in on[day].decisions.items()}
+    asked = {
+        kind: (list(on[day].first[kind]), list(found.rules))
+        for kind, found in on[day].decisions.items()
+        if kind != FAMILY
+    }
     assert asked == {kind: (first, first + then) for kind, first, then in kinds(day) if kind != "military"}
+
+
+def test_a_family_s_rules_are_looked_at_in_the_page_s_order(in_2026):
+    (order,) = [line for line in PAGE.splitlines() if line.startswith("Lines are in the order of their codes.")]
+    rules = [name for name in quoted(order) if name in NAMES]
+    assert list(in_2026.decisions[FAMILY].rules) == rules
+    assert list(in_2026.first[FAMILY]) == rules[:6]
+
+
+def test_only_a_family_is_asked_about_its_relations_and_only_the_last_may_say_no(in_2026):
+    for name in OF_FAMILIES:
+        assert not in_2026.applies(name).single({"kind": "resident", **ALONE}, in_2026.at), name
+    assert {name for name in OF_FAMILIES if in_2026.rules[name].default_reason} == {"former_spouse_vehicle"}
+
+
+@pytest.mark.parametrize("role", ["main", "spouse", "child", "parent", "parent_in_law"])
+def test_of_a_family_only_the_main_applicant_needs_a_licence(in_2026, role):
+    line = {"kind": "resident", "role": role, "spouse_said": "none", "divorce_said": "none"}
+    asked = {name for name in in_2026.rules if in_2026.applies(name).single(line, in_2026.at)}
+    assert ("driving_licence" in asked) == (role == "main")
+    assert asked >= {"identity", "household_here", "no_vehicle", "no_scrap_due_vehicle", "no_spouse"}
 
 
 @pytest.mark.parametrize("day", DAYS)
@@ -296,14 +334,15 @@ def test_a_rule_applies_to_exactly_the_kinds_that_the_page_asks_it_of(on, day):
     asked = {kind: {*first, *then} for kind, first, then in kinds(day) if kind != "military"}
     for name in on[day].rules:
         applies = on[day].applies(name)
-        concerned = {kind for kind in asked if applies.single({"kind": kind}, day)}
+        concerned = {kind for kind in asked if applies.single({"kind": kind, **ALONE}, day)}
         # Whom a rule applies to is a kind's matter; whether it is asked, that of the day's decision.
         assert {kind for kind, names in asked.items() if name in names} == concerned, name
 
 
 @pytest.mark.parametrize("day", DAYS)
 def test_every_kind_has_a_decision_under_every_version(on, day):
-    assert set(on[day].decisions) == {kind.code for kind in on[day].kinds}
+    families = {FAMILY} if day >= date(2021, 1, 1) else set()
+    assert set(on[day].decisions) == {kind.code for kind in on[day].kinds} - {FAMILY} | families
 
 
 def test_military_is_no_kind(folder):
@@ -330,7 +369,9 @@ def test_every_rule_says_what_silence_doubt_age_and_missing_values_come_to(folde
     needed = {"no_answer", "doubtful_record", "stale_snapshot", "missing_value"}
     for rule in every_rule(folder):
         told = {str(one.get("reason")) for one in rule.situations}
-        assert needed - told == set(), rule.id
+        # A rule may have its own word for what is missing.
+        own = {rule.unknown_reason.code: "missing_value"} if rule.unknown_reason else {}
+        assert needed - {own.get(reason, reason) for reason in told} == set(), rule.id
         assert any(one.get("no_record") for one in rule.situations), rule.id
         assert any(one["then"] == "not_applicable" for one in rule.situations), rule.id
 
@@ -355,13 +396,17 @@ SHIFTS = {
 }
 
 
-#: Two values of one column exclude each other, so their order says nothing.
 SAME_MEANING = {
-    f"{rule}: licence_revoked last"
-    for rule in (
-        *("business_licence@2011-01-01", "business_licence@2014-01-01", "credit_code@2015-10-01"),
-        *("credit_code@2018-11-16", "credit_code@2021-01-01"),
-    )
+    # A divorce of the first day that counts is unknown only when ten years have passed.
+    "divorce@2021-01-01: divorce_not_counted when divorced_on <= {from} OR add_years(divorced_on, {years}) <= {at}",
+    # Two values of one column exclude each other, so their order says nothing.
+    *(
+        f"{rule}: licence_revoked last"
+        for rule in (
+            *("business_licence@2011-01-01", "business_licence@2014-01-01", "credit_code@2015-10-01"),
+            *("credit_code@2018-11-16", "credit_code@2021-01-01"),
+        )
+    ),
 }
 
 
@@ -403,6 +448,8 @@ def near(value: Given) -> Iterator[Given]:
         yield from (value[:n] + value[n + 1 :] for n in range(len(value)))
     elif isinstance(value, int):
         yield from (value + 1, value - 1)
+    elif isinstance(value, date):
+        yield from (value + timedelta(days=1), value - timedelta(days=1))
     else:
         yield "12"
 

@@ -101,7 +101,8 @@ class City:
     def names(self, solution: Solution) -> Names:
         members = {one.node: Words(one.name, one.name_en) for one in self.foundation.members()}
         matter = Words(solution.title, solution.title_en)
-        return Names(Words("示例市", "Example City"), matter, members, POOLS, demonstration=True)
+        kinds = {kind.code: Words(kind.title, kind.title_en) for kind in solution.kinds}
+        return Names(Words("示例市", "Example City"), matter, members, POOLS, demonstration=True, kinds=kinds)
 
 
 def open_city(folder: Path) -> City:

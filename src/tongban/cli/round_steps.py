@@ -79,7 +79,7 @@ class Steps:
         return {
             "round": named,
             "at": round.at.isoformat(),
-            "applications": len(listed),
+            "applications": int(listed.heads().sum()),
             "rules": len(asked),
             "departments": len({question.department for question in asked}),
             "answer_due": round.answer_due.isoformat(),
@@ -163,6 +163,7 @@ class Steps:
             "status": found.status,
             "rule": found.rule,
             "reason": found.reason,
+            **({"role": found.role} if found.role else {}),
             "draw_code": found.code,
             "balls": found.balls,
             "rank": found.rank,
@@ -184,7 +185,7 @@ class Steps:
             question = _question(asked, rule)
             if isinstance(question, Refused):
                 return question
-            row = asked.applications.row_of(application)
+            row = asked.applications.row_of(reasons.line)
             assert row is not None
             heard = steps.read_heard(folder)[question.rule]
             snapshot = heard.snapshots[0] if heard.snapshots else ("", read_round(folder).at.isoformat())
@@ -192,7 +193,7 @@ class Steps:
             prepared = prepare_opening(
                 folder,
                 read_round(folder),
-                application=application,
+                application=reasons.line,
                 rule=question.rule,
                 said=because,
                 first=first,
@@ -241,7 +242,7 @@ class Steps:
             prepared = prepare_answer(
                 folder,
                 round,
-                recheck_id(round.id, application, question.rule),
+                recheck_id(round.id, known.line, question.rule),
                 second=Found(byte, "by hand", today.isoformat()),
                 by=Official(official, question.department),
                 explained=explained,

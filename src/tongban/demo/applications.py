@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tongban.demo import dirt, numbers, situations, spoiling
+from tongban.demo import dirt, family_records, numbers, situations, spoiling
 from tongban.demo.columns import Flags, Ints, between, constant, day, day_texts, picked
 from tongban.demo.people import City
 from tongban.demo.registers import consulted
@@ -33,6 +33,13 @@ _KINDS = ("resident", "work_permit", "residence_permit", "foreign", "enterprise"
 _TWICE, _STRANGERS, _FURTHER = 0.003, 0.0005, 0.001
 _WRONG_NUMBER, _WRONG_NAME, _FORMER_NAME, _MISFIT, _NO_KIND = 0.002, 0.003, 0.003, 0.002, 0.0004
 _OTHER_KIND = 0.1  #: of residents who apply twice, how many as another kind
+
+
+#: Fields of `Lines` that are the same in every line of a subject at first.
+_OF_SUBJECTS = (
+    *("kind", "true_kind", "subject", "handler", "code_number", "ordinary_number"),
+    *("cause", "planted", "spoiled", "family"),
+)
 
 
 def lines_twice(size: Size) -> tuple[int, int, int]:
@@ -59,6 +66,7 @@ class Lines:
     duplicate: Flags
     stranger: Flags  #: the number is the subject's, whoever typed it is not
     spoiled: Flags  #: this line has unhealable dirt
+    family: Flags  #: it is a family's, and the subject its main applicant
 
     @property
     def size(self) -> int:
@@ -76,22 +84,23 @@ def concerned(city: City) -> tuple[Flags, Flags]:
             flags[handler : handler + lot.size] = True
             planted[handler : handler + lot.size] = lot.planted
             handler += lot.size
+    for family in city.families.families:
+        flags[family.subjects] = True
     return flags, planted
 
 
 def draw_lines(city: City, size: Size, rng: np.random.Generator) -> Lines:
     lines = _one_each(city)
     times, strangers, further = lines_twice(size)
+    if city.families.families:
+        lines = _without_members(city, lines, size.applications - times - strangers - further, rng)
     several = _who_further(city, lines, further, rng)
     twice, used = _who_again(lines, times, strangers, rng)
     rows = np.concatenate([np.arange(lines.size), twice, several, used])
     again = lines.size + np.arange(twice.size)
     first_of_several = lines.size + twice.size
     lines.stranger = np.arange(rows.size) >= first_of_several + several.size
-    for name in (
-        *("kind", "true_kind", "subject", "handler", "code_number", "ordinary_number"),
-        *("cause", "planted", "spoiled"),
-    ):
+    for name in _OF_SUBJECTS:
         setattr(lines, name, getattr(lines, name)[rows])
     # What is enough for a later code is enough for the one before it.
     lines.code_number[first_of_several : first_of_several + several.size] -= 1
@@ -132,12 +141,25 @@ def _one_each(city: City) -> Lines:
         duplicate=no,
         stranger=no.copy(),
         spoiled=no.copy(),
+        family=np.isin(subjects, [family.main for family in city.families.families]),
     )
+
+
+def _without_members(city: City, lines: Lines, count: int, rng: np.random.Generator) -> Lines:
+    """So many lines that are left when the further persons of families, and some others, do not apply alone."""
+    main = lines.family
+    stay = main | ~np.isin(lines.subject, list(city.families.taken))
+    named = np.isin(lines.subject, [subject for family in city.families.families for subject in family.subjects])
+    spare = rng.permutation(np.flatnonzero(stay & ~named & ~lines.planted))
+    stay[spare[: int(stay.sum()) - count]] = False
+    for name in (*_OF_SUBJECTS, "duplicate", "stranger"):
+        setattr(lines, name, getattr(lines, name)[stay])
+    return lines
 
 
 def _who_again(lines: Lines, twice: int, strangers: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Rows whose applicants apply again, the first of them once more; and rows of persons whose number others use."""
-    free = rng.permutation(np.flatnonzero(~lines.planted))
+    free = rng.permutation(np.flatnonzero(~lines.planted & ~lines.family))
     again, rest = np.split(free, [twice - 1])
     return np.append(again, again[0]), rest[lines.handler[rest] < 0][:strangers]
 
@@ -351,6 +373,38 @@ class _Typist:
         self.edits.put("kind", row, (None, "", "个人", "other")[luck % 4])
 
 
+# --- Families -----------------------------------------------------------------------------------
+
+
+def add_families(
+    city: City, lines: Lines, table: pa.Table, rng: np.random.Generator, held_since: dict[int, int]
+) -> tuple[pa.Table, pa.Table]:
+    """The list with the columns of families, and the table of members; says in `lines` what is true of each."""
+    heads = np.flatnonzero(lines.family)
+    row_of = dict(zip(lines.subject[heads].tolist(), heads.tolist(), strict=True))
+    members, mistyped = family_records.member_table(
+        city, {main: str(lines.code[row]) for main, row in row_of.items()}, rng
+    )
+    for main, cause in family_records.causes(city, held_since).items():
+        row = row_of[main]
+        lines.cause[row] = cause
+        lines.spoiled[row] |= main in mistyped
+    _exclude(city, lines, row_of)
+    family = pa.compute.is_in(table["application"], pa.array(lines.code[heads]).cast(pa.string()))
+    draws = table["failed_draws"].combine_chunks().to_numpy()
+    early = rng.integers(0, draws + 1).astype(np.int32)
+    table = table.append_column("family", pa.compute.if_else(family, "家庭", pa.scalar(None, pa.string())))
+    return table.append_column("failed_draws_to_2020", pa.array(early)), members
+
+
+def _exclude(city: City, lines: Lines, row_of: dict[int, int]) -> None:
+    """Of two applications that exclude each other, the later one."""
+    first = {row: (int(lines.submitted[row]), int(lines.code[row])) for row in range(lines.size)}
+    for one, other, reason in family_records.sharing(city, lines.subject, row_of):
+        later = max(one, other, key=first.__getitem__)
+        lines.cause[later] = reason
+
+
 # --- The truth ----------------------------------------------------------------------------------
 
 
@@ -366,6 +420,7 @@ def truth(city: City, lines: Lines, doubted: dict[str, Ints]) -> pa.Table:
         for name in names:
             clean[rows] &= ~np.isin(lines.subject[rows], doubted.get(name, np.array([], np.int64)))
     clean &= ~np.isin(lines.handler, doubted["population"])
+    clean[lines.family] &= _clean_families(city, lines, doubted)
     # That somebody applied before stands in the list itself: no register is asked.
     clean |= lines.duplicate
     order = np.argsort(lines.code)
@@ -377,3 +432,11 @@ def truth(city: City, lines: Lines, doubted: dict[str, Ints]) -> pa.Table:
             "cause": pa.array(lines.cause[order], pa.string()),
         }
     )
+
+
+def _clean_families(city: City, lines: Lines, doubted: dict[str, Ints]) -> Flags:
+    """For each family whether none of its persons is in doubt, and its relations are plain."""
+    by_main = {family.main: family for family in city.families.families}
+    rest = {int(one) for name in family_records.CONSULTED for one in doubted.get(name, ())}
+    own = [by_main[int(subject)] for subject in lines.subject[lines.family]]
+    return np.array([not family.undecided and rest.isdisjoint(family.subjects) for family in own], np.bool_)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tongban.demo import applications, person_records, stores, tax_records, unit_records
+from tongban.demo import applications, families, family_records, person_records, stores, tax_records, unit_records
 from tongban.demo.dirt import Care, soiled
 from tongban.demo.people import City, Dice, draw_city
 from tongban.demo.person_records import Written
@@ -45,6 +45,8 @@ _WRITERS: dict[str, Callable[[City, np.random.Generator], Written]] = {
     "credit_code": unit_records.credit_code,
     "organisation_code": unit_records.organisation_code,
     "social_body": unit_records.social_body,
+    "kinship": family_records.kinship,
+    "marriage": family_records.marriage,
 }
 
 
@@ -118,13 +120,19 @@ def _dice(seed: int) -> Dice:
 
 def _build(building: Path, size: Size, world: World, seed: int, report: Progress) -> dict[str, int]:
     dice = _dice(seed)
-    city = draw_city(dice, world, size, size.applications - sum(applications.lines_twice(size)))
+    further = families.how_many(size) if world.families else 0
+    city = draw_city(dice, world, size, size.applications - sum(applications.lines_twice(size)) + further)
+    if world.families:
+        city.families = families.draw_families(city, size, dice("families"))
     care = Care(city, *applications.concerned(city))
     counts, doubted = {}, {}
     wanted = list(registers(world).values())
+    held_since: dict[int, int] = {}
     for place, register in enumerate(wanted):
         report(register.name, 0.1 + 0.8 * place / len(wanted))
         columns, subjects = _WRITERS[register.name](city, dice(register.name))
+        if register.name == "vehicle":
+            held_since = family_records.cars_held_since(city, columns, subjects)
         frame, doubted[register.name] = soiled(
             Frame(register, columns, subjects), care, size, dice(f"dirt {register.name}")
         )
@@ -133,6 +141,9 @@ def _build(building: Path, size: Size, world: World, seed: int, report: Progress
     report("applications", 0.9)
     lines = applications.draw_lines(city, size, dice("lines"))
     table = applications.write_lines(city, lines, size, dice("dirt applications"))
+    if world.families:
+        table, members = applications.add_families(city, lines, table, dice("members"), held_since)
+        stores.write_parquet(building / "registers" / "transport" / "members.parquet", members)
     stores.write_parquet(building / "registers" / "transport" / "applications.parquet", table)
     stores.write_parquet(building / "truth" / "truth.parquet", applications.truth(city, lines, doubted))
     # Military lines are counted nowhere: their number would tell how many troops apply.

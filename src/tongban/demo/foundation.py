@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tongban.demo.parties import Member, members_on
+from tongban.demo.sizes import world_on
 from tongban.exchange import listing
 from tongban.exchange.bureau import Bureau, Office, id_of
 from tongban.kit import canonical, statement
@@ -140,7 +141,9 @@ def _node_text(node: str, day: date) -> str:
     nodes = resources.files("tongban.demo").joinpath("nodes")
     dated = sorted(one.name for one in nodes.iterdir() if one.name.startswith(f"{node}@"))
     begun = [name for name in dated if name.removesuffix(".toml").partition("@")[2] <= day.isoformat()]
-    return nodes.joinpath(begun[-1] if begun else f"{node}.toml").read_text("utf-8")
+    text = nodes.joinpath(begun[-1] if begun else f"{node}.toml").read_text("utf-8")
+    more = nodes.joinpath(f"{node}.families.toml")
+    return text + more.read_text("utf-8") if world_on(day).families and more.is_file() else text
 
 
 # --- entries --------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 
 from tongban.demo import names, numbers, situations
 from tongban.demo.columns import Bytes, Flags, Ints, day
+from tongban.demo.households import Families
 from tongban.demo.situations import Codes, Lot, Table
 from tongban.demo.sizes import SHARES, UNIT_KINDS, Size, World
 
@@ -70,6 +71,8 @@ class City:
     organisation_codes: Any = None  #: of the organisations alone: the old number, which a new one holds
     code_numbers: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  #: of the organisations, from 1
     held: dict[str, Held] = field(default_factory=dict)
+    #: Who applies with whom; drawn last, from those who are there.
+    families: Families = field(default_factory=Families)
 
     @property
     def citizens(self) -> int:

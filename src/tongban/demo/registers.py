@@ -91,6 +91,8 @@ _MERGED = {
     _TRADE: (date(2018, 11, 16), "market-regulation"),
 }
 _VALID = ("有效", "注销")
+#: Registers that are asked about families only.
+OF_FAMILIES = ("kinship", "marriage")
 
 #: Name, node, store, how rows merge, whether silence decides, columns (name:what it holds; nothing said: idle).
 _REGISTERS = (
@@ -154,6 +156,14 @@ _REGISTERS = (
         *("social_body", _CIVIL, Store.SQLITE, Rows.ONE, False),
         "organisation_code:number name body_kind status:code valid_until:day",
     ),
+    (
+        *("kinship", _POLICE, Store.SQLITE, Rows.ONE, False),
+        "id_number:number father_number mother_number status:code",
+    ),
+    (
+        *("marriage", _CIVIL, Store.SQLITE, Rows.ONE, True),
+        "id_number:number status:code spouse_number divorced:code divorced_on former_spouse_number",
+    ),
 )
 
 #: Code tables by register and column.
@@ -178,6 +188,9 @@ CODES = {
     ("credit_code", "status"): ("存续", "吊销", "注销", "迁出"),
     ("organisation_code", "status"): _VALID,
     ("social_body", "status"): ("正常", "注销", "撤销"),
+    ("kinship", "status"): ("有效", "解除"),
+    ("marriage", "status"): ("未婚", "已婚", "离婚", "丧偶"),
+    ("marriage", "divorced"): ("是", "否"),
 }
 
 
@@ -199,6 +212,8 @@ def _kept(register: str, world: World) -> bool:
         return not world.one_certificate
     if register == "credit_code":
         return world.one_certificate
+    if register in OF_FAMILIES:
+        return world.families
     return register != "fixed_investment" or world.investment_counts
 
 

@@ -23,7 +23,15 @@ from tongban.demo.sizes import World
 Codes = npt.NDArray[np.int8]
 
 #: Reasons that leave a rule unknown: no record where silence says nothing. They send a person to a person.
-UNDECIDED = frozenset({"identity_not_confirmed", "no_record", "number_beyond_steps"})
+UNDECIDED = frozenset(
+    {
+        *("identity_not_confirmed", "no_record", "number_beyond_steps"),
+        # Of families: what the registers of kinship and marriage do not confirm.
+        *("kinship_not_confirmed", "kinship_ended", "marriage_not_confirmed", "marriage_ended"),
+        *("spouse_not_declared", "divorce_not_declared", "divorce_not_counted", "former_spouse_vehicle_unclear"),
+        "family_not_whole",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

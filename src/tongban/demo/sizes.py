@@ -44,6 +44,11 @@ class World:
     window_from: date  #: first day on which one could apply
 
     @property
+    def families(self) -> bool:
+        """Whether families apply."""
+        return self.at >= date(2021, 1, 1)
+
+    @property
     def at(self) -> date:
         """The evaluation date: last day of the application window, the day before the handing over."""
         return date.fromordinal(self.day.toordinal() - 1)

@@ -3,10 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from tongban.rounds import parquet
@@ -15,6 +16,7 @@ from tongban.rounds.draw import drawn_digest, frozen_statements
 from tongban.rounds.figures import (
     BallFigures,
     DepartmentFigures,
+    KindFigures,
     PoolFigures,
     ReasonCount,
     RoundFigures,
@@ -27,8 +29,13 @@ from tongban.rounds.recheck import effective, rechecks
 from tongban.rounds.results import counts, read_results
 from tongban.rounds.round import read_round
 from tongban.rounds.steps import corrections, read_heard, read_verdicts
+from tongban.rounds.together import claiming
 from tongban.rounds.verdicts import NOT_ASKED, Asking, Heard, corrected
-from tongban.rules.verdict import Reason, Verdict, unpack
+from tongban.rules.decision import Outcome
+from tongban.rules.verdict import Reason, unpack
+
+#: Stands for every kind that nobody named.
+OTHER = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Names:
     departments: Mapping[str, Words]
     pools: Mapping[str, Words]
     demonstration: bool
+    kinds: Mapping[str, Words] = field(default_factory=dict)
 
 
 def account(folder: RoundFolder, asked: Asking, names: Names) -> RoundFigures:
@@ -64,7 +72,7 @@ def account(folder: RoundFolder, asked: Asking, names: Names) -> RoundFigures:
         recheck_days=round.policy.limits["recheck_working_days"],
         provisional=round.provisional,
         seconds=_span([one for some in came.values() for one in some]),
-        applications=len(asked.applications),
+        applications=table.num_rows,
         identity_met=_identity_met(asked, columns),
         eligible=by_status["eligible"],
         not_eligible=by_status["not_eligible"],
@@ -78,6 +86,7 @@ def account(folder: RoundFolder, asked: Asking, names: Names) -> RoundFigures:
         rechecks_changed=sum(one.changed for one in every),
         remedies=tuple(Words(one.zh, one.en) for one in round.policy.remedies),
         smallest=round.policy.limits["smallest_published_count"],
+        kinds=tuple(_kinds(asked, table, names)),
     )
 
 
@@ -88,10 +97,22 @@ def _latest(folder: RoundFolder) -> Any:
 
 
 def _identity_met(asked: Asking, columns: Mapping[str, Bytes]) -> int:
-    """Applications with all first questions met, at least one."""
-    first = [columns[question.rule] >> 6 for question in asked.questions if question.first]
-    some = np.any([verdict == Verdict.MET for verdict in first], axis=0)
-    return int((some & asked.confirmed(columns)).sum())
+    """Applications with all first questions met, at least one; a family's with all of every person's."""
+    heads = np.flatnonzero(asked.applications.heads())
+    met = claiming(asked.questions, columns)
+    return int(np.logical_and.reduceat(met, heads).sum()) if len(heads) else 0
+
+
+def _kinds(asked: Asking, table: Any, names: Names) -> Iterator[KindFigures]:
+    """By kind in the order in which they are named; kinds that nobody named are one."""
+    both = pa.table({"kind": asked.applications.kinds(), "status": table["status"].cast(pa.string())})
+    found: dict[str, Counter[str]] = {kind: Counter() for kind in (*names.kinds, OTHER)}
+    for line in both.group_by(["kind", "status"]).aggregate([([], "count_all")]).to_pylist():
+        found[line["kind"] if line["kind"] in names.kinds else OTHER][line["status"]] += line["count_all"]
+    for kind, by_status in found.items():
+        if by_status:
+            counted = {outcome.word: by_status[outcome.word] for outcome in Outcome}
+            yield KindFigures(kind, names.kinds.get(kind, Words("其他", "Other")), **counted)
 
 
 def _without_rule(table: Any, texts: Mapping[str, tuple[str, str]]) -> tuple[ReasonCount, ...]:

@@ -5,9 +5,7 @@ number of this room, not even a difference of two others, says how many there we
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tongban.identity import columns
-from tongban.identity.identifiers import Domain, stripped
-from tongban.kit.errors import Invalid
-from tongban.rounds import parquet
+from tongban.identity.identifiers import Domain
+from tongban.rounds import families, family_lines, parquet
 from tongban.rounds.policy import Policy
+from tongban.rounds.raw import ListInvalid, bare, counts, days, mapped, objects, plain, texts, whole
 
 Flags = npt.NDArray[np.bool_]
 
@@ -42,7 +40,8 @@ OPTIONAL = ("code_number", "ordinary_number")
 #: Columns of RAW that the list of a matter without a draw, and without units, may leave out.
 UNDRAWN = ("handler_name", "handler_number", "failed_draws")
 
-#: Columns of the normalised list. One row an application, ascending by code: position is identity from here on.
+#: Columns of the normalised list. One row a line, ascending by code: position is identity from here on. A line is an
+#: application of one who applies alone, or one person of a family. A list with families has `families.COLUMNS` besides.
 SCHEMA = pa.schema(
     [
         ("application", pa.string()),
@@ -60,23 +59,23 @@ SCHEMA = pa.schema(
         ("code_number", pa.string()),  #: which of a unit's codes of the year; null for persons, or if it does not hold
         ("ordinary_number", pa.string()),  #: the same among its codes for ordinary cars
         ("failed_draws", pa.int32()),
-        ("settled", pa.string()),  #: DUPLICATE or CONFLICT: another application for the same subject decides; else null
+        ("settled", pa.string()),  #: DUPLICATE, CONFLICT or NOT_WHOLE: nobody is asked about it any more; else null
     ]
 )
 
 
+#: Digits of an application's code.
+CODE_LENGTH = 13
+#: Kind of a family as a whole; each of its members has a kind of its own.
+FAMILY = "family"
 #: The same applicant applied more than once, and another of these applications counts.
 DUPLICATE = "duplicate_application"
 #: Different applicants gave the same document number: none of them may displace another.
 CONFLICT = "conflicting_applications"
 
 
-class ListInvalid(Invalid):
-    """The application list is not one."""
-
-    code = "rounds.list_invalid"
-    message = "Application list {path}: {what}."
-    remedy = "Export the list again; the round was not opened."
+#: Columns that the raw list may have besides.
+RAW_OF_FAMILIES = ("family", "failed_draws_to_2020")
 
 
 class Applications:
@@ -91,31 +90,41 @@ class Applications:
         self._table, self._path = table, path
         self._flags: dict[str, Flags] = {}
         self._rows = int(table.num_rows if path is None else pq.read_metadata(path).num_rows)
+        self._names = frozenset(table.column_names if path is None else pq.read_schema(path).names)
 
     def __len__(self) -> int:
+        """Lines: applications, and the further persons of families."""
         return self._rows
+
+    @property
+    def families(self) -> bool:
+        """Whether there are families in the list."""
+        return "role" in self._names
 
     @property
     def table(self) -> Any:
         """The whole list."""
-        return self.only(SCHEMA.names)
+        return self.only([*SCHEMA.names, *(families.COLUMNS if self.families else ())])
 
     def only(self, columns: Sequence[str]) -> Any:
-        """Some columns of it, in this order."""
-        if self._path is None:
-            return self._table.select(list(columns))
-        return parquet.read(self._path, list(columns)).select(list(columns))
+        """Some columns of it, in this order. Those of families are the same for all where there are none."""
+        held = [name for name in columns if name in self._names]
+        table = self._table.select(held) if self._path is None else parquet.read(self._path, held)
+        arrays = (table[name] if name in held else families.constant(name, self._rows) for name in columns)
+        return table if len(held) == len(columns) else pa.table(dict(zip(columns, arrays, strict=True)))
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Some columns, some hundred thousand lines at a time, in order."""
-        if self._path is None:
+        if not self._names.issuperset(columns):
+            yield from self.only(columns).to_batches(max_chunksize=parquet.ROW_GROUP)
+        elif self._path is None:
             yield from self._table.select(list(columns)).to_batches(max_chunksize=parquet.ROW_GROUP)
         else:
             yield from parquet.batches(self._path, list(columns))
 
     def column(self, name: str) -> Any:
         """One column as one array."""
-        return _whole(self.only([name])[name])
+        return whole(self.only([name])[name])
 
     def flags(self, column: str) -> Flags:
         """A boolean column as an array."""
@@ -129,13 +138,31 @@ class Applications:
         flags = [batch.column(0).is_valid() for batch in self.batches([column])]
         return pa.chunked_array(flags, pa.bool_())
 
+    def heads(self) -> Flags:
+        """Lines that stand for their application: all but the further persons of families."""
+        if not self.families:
+            return self._kept("heads", lambda: pa.array(np.ones(self._rows, np.bool_)))
+        return self._kept("heads", lambda: pc.equal(pc.utf8_length(self.column("application")), CODE_LENGTH))
+
+    def kinds(self) -> Any:
+        """Kind of each application: that of the applicant, or FAMILY."""
+        if not self.families:
+            return self.column("kind")
+        found = self.only(["kind", "role"]).filter(pa.array(self.heads()))
+        return whole(pc.if_else(pc.equal(found["role"], families.MAIN), FAMILY, found["kind"]))
+
+    def codes(self) -> Any:
+        """The code of each application."""
+        lines = self.column("application")
+        return lines.filter(pa.array(self.heads())) if self.families else lines
+
     def settled(self) -> Flags:
         """Applications that another one for the same subject settles; departments are not asked about them."""
         return self.given("settled")
 
     def _kept(self, what: str, make: Callable[[], Any]) -> Flags:
         if what not in self._flags:
-            self._flags[what] = _whole(make()).to_numpy(zero_copy_only=False)
+            self._flags[what] = whole(make()).to_numpy(zero_copy_only=False)
         return self._flags[what]
 
     def row_of(self, application: str) -> int | None:
@@ -153,32 +180,48 @@ def read_applications(path: Path) -> Applications:
 
 
 def read_raw(path: Path, policy: Policy) -> Applications:
-    """Read and normalise the list as it was typed. Raises ListInvalid."""
-    return normalised(_raw(path, policy), policy, path.name)
+    """Read and normalise the list as it was typed, with the members of families beside it. Raises ListInvalid."""
+    members = path.with_name("members.parquet")
+    return normalised(_raw(path, policy), policy, path.name, _members(members) if members.exists() else None)
 
 
 def _raw(path: Path, policy: Policy) -> Any:
     try:
-        named = pq.read_schema(path).names
-        lacking = () if policy.draws else set(UNDRAWN) - set(named)
-        given = [name for name in OPTIONAL if name in named]
+        named = set(pq.read_schema(path).names)
+        lacking = () if policy.draws else set(UNDRAWN) - named
+        given = [name for name in (*OPTIONAL, *RAW_OF_FAMILIES) if name in named]
         return pq.read_table(path, columns=[*(name for name in RAW if name not in lacking), *given])
     except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise ListInvalid(path=path.name, what=f"cannot be read ({type(error).__name__})") from None
 
 
-def normalised(raw: Any, policy: Policy, name: str = "") -> Applications:
-    """The normalised list of a raw table with the columns RAW. Raises ListInvalid."""
+def _members(path: Path) -> Any:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ListInvalid(path=path.name, what=f"cannot be read ({type(error).__name__})") from None
+
+
+def normalised(raw: Any, policy: Policy, name: str = "", members: Any = None) -> Applications:
+    """The normalised list of a raw table with the columns RAW, and the raw table of families' members, if there is one.
+
+    Raises ListInvalid.
+    """
     raw = raw if policy.draws else _completed(raw)
     if missing := [column for column in RAW if column not in raw.column_names]:
         raise ListInvalid(path=name, what=f"has no column {', '.join(missing)}")
-    kinds = _plain(raw["kind"])
-    here = pc.invert(pc.is_in(kinds, pa.array(sorted(policy.set_aside()), pa.string())))
+    if members is not None or "family" in raw.column_names:
+        raw = family_lines.together(raw, members, policy, name)
+    kinds = plain(raw["kind"])
+    here = _here(raw, kinds, policy)
     raw, kinds = raw.filter(here), kinds.filter(here)
-    order = _order(raw["application"], name)
-    table = _table(raw.take(order), kinds.take(order), policy, name)
-    table = table.append_column("settled", settled(table)).select(SCHEMA.names)
-    return Applications(table.cast(SCHEMA).combine_chunks())
+    order = _order(raw, name)
+    raw, kinds = raw.take(order), kinds.take(order)
+    table = _table(raw, kinds, policy, name)
+    table = table.append_column("settled", settled(table, _alone(raw)))
+    if "role" not in raw.column_names:
+        return Applications(table.select(SCHEMA.names).cast(SCHEMA).combine_chunks())
+    return Applications(family_lines.with_families(raw, table, policy))
 
 
 def _completed(raw: Any) -> Any:
@@ -190,40 +233,56 @@ def _completed(raw: Any) -> Any:
     return raw
 
 
-def _order(codes: Any, name: str) -> Any:
-    """Row order that makes the application codes ascend."""
-    good = pc.fill_null(pc.match_substring_regex(_texts(codes), "^[0-9]{13}$"), False)
+def _here(raw: Any, kinds: Any, policy: Policy) -> Any:
+    """Lines that are not checked elsewhere: neither themselves nor because of another person of their family."""
+    elsewhere = pc.is_in(kinds, pa.array(sorted(policy.set_aside()), pa.string()))
+    if "member" in raw.column_names:
+        elsewhere = pc.is_in(raw["application"], whole(raw["application"].filter(elsewhere)))
+    return whole(pc.invert(elsewhere))
+
+
+def _alone(raw: Any) -> Any:
+    """Lines of those who apply alone: only they can be each other's doubles before anybody is asked."""
+    return pc.equal(raw["role"], families.ALONE) if "role" in raw.column_names else None
+
+
+def _order(raw: Any, name: str) -> Any:
+    """Row order that makes the lines' codes ascend."""
+    codes = texts(raw["application"])
+    good = pc.fill_null(pc.match_substring_regex(codes, "^[0-9]{13}$"), False)
     if not pc.all(good, min_count=0).as_py():
         raise ListInvalid(path=name, what="an application code is not 13 digits")
-    numbers = _texts(codes).cast(pa.int64()).to_numpy()
+    numbers = codes.cast(pa.int64()).to_numpy()
+    if "member" in raw.column_names:
+        numbers = numbers * 100 + whole(raw["member"]).to_numpy()
     order = np.argsort(numbers, kind="stable")
     if (np.diff(numbers[order]) == 0).any():
-        raise ListInvalid(path=name, what="an application code stands twice")
+        raise ListInvalid(path=name, what="an application code, or a member's number in one, stands twice")
     return pa.array(order)
 
 
 def _table(raw: Any, kinds: Any, policy: Policy, name: str) -> Any:
     """Every column of SCHEMA but `settled`, and what the handler's document says, good or bad."""
-    types, documents = _plain(raw["document_type"]), _texts(raw["document_number"])
+    types, documents = plain(raw["document_type"]), texts(raw["document_number"])
     domains, fits = _domains(kinds, types, policy)
-    handlers = columns.citizen_texts(columns.citizen_keys(_texts(raw["handler_number"])))
+    handlers = columns.citizen_texts(columns.citizen_keys(texts(raw["handler_number"])))
     return pa.table(
         {
-            "application": _texts(raw["application"]),
+            "application": texts(raw["application"]),
             "kind": kinds,
-            "pool": _mapped(kinds, policy.pool_of()),
-            "submitted_on": _days(_texts(raw["submitted_on"])),
-            "name": columns.names(_texts(raw["name"])),
+            "pool": mapped(kinds, policy.pool_of()),
+            "submitted_on": days(texts(raw["submitted_on"])),
+            "name": columns.names(texts(raw["name"])),
             "document_type": types,
-            "document": _bare(documents),
+            "document": bare(documents),
             "domain": domains,
             "subject": _subjects(documents, domains),
             "fits": pa.array(fits),
-            "handler_name": columns.names(_texts(raw["handler_name"])),
+            "handler_name": columns.names(texts(raw["handler_name"])),
             "handler": handlers,
-            "handler_document": _bare(_texts(raw["handler_number"])),
+            "handler_document": bare(texts(raw["handler_number"])),
             **_code_numbers(raw, kinds, policy),
-            "failed_draws": _counts(raw["failed_draws"], name),
+            "failed_draws": counts(raw["failed_draws"], name),
         }
     )
 
@@ -238,7 +297,7 @@ def _code_numbers(raw: Any, kinds: Any, policy: Policy) -> dict[str, Any]:
     own = [row.kind for row in policy.kinds if row.domain == Domain.ORGANISATION_CODE]
     units = pc.is_in(kinds, pa.array(own, pa.string()))
     nothing = pa.nulls(len(kinds), pa.string())
-    given = {name: _plain(raw[name] if name in raw.column_names else nothing) for name in OPTIONAL}
+    given = {name: plain(raw[name] if name in raw.column_names else nothing) for name in OPTIONAL}
     first = _code_number(given["code_number"], pa.scalar("1"))
     found = {"code_number": first, "ordinary_number": _code_number(given["ordinary_number"], first)}
     return {name: pc.if_else(units, column, pa.scalar(None, pa.string())) for name, column in found.items()}
@@ -250,7 +309,7 @@ def _code_number(texts: Any, missing: Any) -> Any:
         raw: raw if raw in _NUMBERED else "more" if _GREATER.fullmatch(raw) else None
         for raw in pc.unique(texts).to_pylist()
     }
-    return pc.if_else(pc.equal(texts, ""), missing, _mapped(texts, known, None))
+    return pc.if_else(pc.equal(texts, ""), missing, mapped(texts, known, None))
 
 
 def _domains(kinds: Any, types: Any, policy: Policy) -> tuple[Any, Flags]:
@@ -262,7 +321,7 @@ def _domains(kinds: Any, types: Any, policy: Policy) -> tuple[Any, Flags]:
     exact = {f"{kind.kind}\x1f{kind.document_type}": kind.domain for kind in policy.kinds if kind.pool}
     fits = pc.is_in(pairs, pa.array(list(exact), pa.string())).to_numpy(zero_copy_only=False)
     known = {pair: _domain(pair, policy) for pair in pc.unique(pairs).to_pylist()}
-    return pc.if_else(pa.array(fits), _mapped(pairs, exact), _mapped(pairs, known, None)), fits
+    return pc.if_else(pa.array(fits), mapped(pairs, exact), mapped(pairs, known, None)), fits
 
 
 def _domain(pair: str, policy: Policy) -> str | None:
@@ -287,11 +346,12 @@ def _subjects(documents: Any, domains: Any) -> Any:
     return found
 
 
-def settled(table: Any) -> Any:
+def settled(table: Any, alone: Any = None) -> Any:
     """Which applications another one for the same subject settles, and how.
 
     Shape
         table: columns of SCHEMA and `handler_document`. Misfits, unknown kinds and bad subjects take no part.
+        alone: flags of the lines that take part; None: all of them.
         returns: DUPLICATE, CONFLICT, or null.
     Source
         Of one applicant's applications the earliest day counts (no real day: last), then the smallest code; of a unit's
@@ -299,12 +359,14 @@ def settled(table: Any) -> Any:
         another's number: all go to a person.
     """
     subjects = pc.fill_null(pc.binary_join_element_wise(table["domain"], table["subject"], "\x1f"), "")
-    codes = np.asarray(_whole(subjects).dictionary_encode().indices)
-    part = _whole(pc.and_(table["fits"], table["subject"].is_valid())).to_numpy(zero_copy_only=False)
+    codes = np.asarray(whole(subjects).dictionary_encode().indices)
+    part = whole(pc.and_(table["fits"], table["subject"].is_valid())).to_numpy(zero_copy_only=False)
+    if alone is not None:
+        part = part & whole(alone).to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(part & (np.bincount(codes[part], minlength=len(codes))[codes] > 1))
     some = table.take(pa.array(rows))
     found = np.full(len(codes), None, np.object_)
-    numbers = np.asarray(_whole(pc.fill_null(some["code_number"], "")).dictionary_encode().indices)
+    numbers = np.asarray(whole(pc.fill_null(some["code_number"], "")).dictionary_encode().indices)
     found[rows] = _settled_groups(codes[rows], numbers, _applicants(some), some)
     return pa.array(found, pa.string())
 
@@ -313,8 +375,8 @@ def _settled_groups(
     codes: npt.NDArray[np.int32], numbers: npt.NDArray[np.int32], applicants: npt.NDArray[np.int32], some: Any
 ) -> Any:
     """How each row of the groups `codes` is settled; None for the one that counts of each number in `numbers`."""
-    days = pc.fill_null(_whole(some["submitted_on"]), "9999-99-99")
-    order = np.lexsort((_objects(_whole(some["application"])), _objects(days), numbers, codes))
+    when = pc.fill_null(whole(some["submitted_on"]), "9999-99-99")
+    order = np.lexsort((objects(whole(some["application"])), objects(when), numbers, codes))
     other = np.append(True, codes[order][1:] != codes[order][:-1])[: len(order)]
     first = other | np.append(True, numbers[order][1:] != numbers[order][:-1])[: len(order)]
     group = np.cumsum(other) - 1
@@ -333,65 +395,4 @@ def _applicants(some: Any) -> npt.NDArray[np.int32]:
     handlers = pc.coalesce(some["handler"], some["handler_document"], pa.scalar(""))
     handlers = pc.if_else(pc.equal(some["domain"], Domain.ORGANISATION_CODE.value), handlers, "")
     named = pc.binary_join_element_wise(pc.fill_null(some["name"], ""), handlers, "\x1f")
-    return np.asarray(_whole(named).dictionary_encode().indices)
-
-
-def _mapped(keys: Any, values: Mapping[str, str | None], missing: str | None = "") -> Any:
-    """Each key's value, `missing` for keys without one."""
-    found = pc.index_in(keys, pa.array(list(values), pa.string()))
-    taken = pa.array(list(values.values()), pa.string()).take(found)
-    return taken if missing is None else pc.fill_null(taken, missing)
-
-
-def _whole(column: Any) -> Any:
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    # One that is whole already would be copied.
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _texts(column: Any) -> Any:
-    """One plain array of texts."""
-    return _whole(column.cast(pa.string()))
-
-
-def _plain(column: Any) -> Any:
-    """Texts of a closed list: NFKC, trimmed, empty if missing."""
-    texts = pc.fill_null(_texts(column), "")
-    known = pc.unique(texts).to_pylist()
-    return _mapped(texts, {raw: unicodedata.normalize("NFKC", raw).strip() for raw in known})
-
-
-def _bare(documents: Any) -> Any:
-    """Numbers without white space, in capitals; only those that are not plain already are looked at one by one."""
-    plain = pc.fill_null(pc.match_substring_regex(documents, "^[0-9A-Z]*$"), True).to_numpy(zero_copy_only=False)
-    rest = pa.array(~plain)
-    found = [stripped(raw).upper() for raw in documents.filter(rest).to_pylist()]
-    return pc.replace_with_mask(documents, rest, pa.array(found, pa.string()))
-
-
-def _days(texts: Any) -> Any:
-    """Days as typed; null for what is not a day of the calendar."""
-    return _mapped(texts, {raw: raw for raw in pc.unique(texts.drop_null()).to_pylist() if _is_day(raw)}, None)
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
-def _counts(column: Any, name: str) -> Any:
-    """Failed draws; missing ones would silently take balls from somebody, so they are refused."""
-    try:
-        counts = column.cast(pa.int32())
-    except pa.ArrowInvalid:
-        raise ListInvalid(path=name, what="failed_draws holds something that is not a whole number") from None
-    if counts.null_count or pc.any(pc.less(counts, 0)).as_py():
-        raise ListInvalid(path=name, what="failed_draws is missing or negative in a line")
-    return _whole(counts)
-
-
-def _objects(texts: Any) -> npt.NDArray[np.object_]:
-    return np.asarray(texts.to_numpy(zero_copy_only=False))
+    return np.asarray(whole(named).dictionary_encode().indices)

@@ -51,6 +51,21 @@ class DepartmentFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class KindFigures:
+    """Applications of one kind; a family is one application, whatever the kinds of its persons."""
+
+    kind: str
+    words: Words
+    eligible: int
+    not_eligible: int
+    needs_person: int
+
+    @property
+    def applications(self) -> int:
+        return self.eligible + self.not_eligible + self.needs_person
+
+
+@dataclass(frozen=True, slots=True)
 class BallFigures:
     """Codes of one pool that have the same number of balls."""
 
@@ -109,6 +124,7 @@ class RoundFigures:
     rechecks_changed: int
     remedies: tuple[Words, ...]
     smallest: int  #: counts above 0 and below this are not published
+    kinds: tuple[KindFigures, ...] = ()
 
 
 HIDDEN = "*"
@@ -125,6 +141,26 @@ def published(counts: Sequence[int], smallest: int) -> list[str]:
     rest = [(count, place) for place, count in enumerate(counts) if place not in hidden and count]
     if len(hidden) == 1 and rest:
         shown[min(rest)[1]] = HIDDEN
+    return shown
+
+
+def published_table(rows: Sequence[Sequence[int]], smallest: int) -> list[list[str]]:
+    """The counts of a table as they may be published where sums of its rows and columns are published too.
+
+    A row or column in which only one count is hidden would give it away: there the next smallest is hidden with it.
+    """
+    shown = [[f"<{smallest}" if 0 < count < smallest else f"{count:,}" for count in row] for row in rows]
+    width = len(rows[0]) if rows else 0
+    lines = [[(r, c) for c in range(width)] for r in range(len(rows))]
+    lines += [[(r, c) for r in range(len(rows))] for c in range(width)]
+    changed = True
+    while changed:
+        changed = False
+        for line in lines:
+            rest = [(rows[r][c], r, c) for r, c in line if is_shown(shown[r][c]) and rows[r][c]]
+            if sum(not is_shown(shown[r][c]) for r, c in line) == 1 and rest:
+                _, r, c = min(rest)
+                shown[r][c], changed = HIDDEN, True
     return shown
 
 

@@ -19,6 +19,8 @@ from tongban.kit.keys import SigningKey
 from tongban.kit.statement import sign
 from tongban.rounds import parquet
 from tongban.rounds.folder import RoundFolder, Stage, file_digest
+from tongban.rounds.points import points
+from tongban.rounds.policy import Policy
 from tongban.rounds.pool import pool_file, pool_table, pool_tree
 from tongban.rounds.recheck import Recheck, digest_of, effective, rechecks
 from tongban.rounds.round import Round, read_round, read_secret, salted
@@ -72,7 +74,7 @@ def freeze(
     def write(place: Path) -> None:
         columns = corrected(read_verdicts(folder), corrections(asked.applications, counted))
         table = write_findings(folder, place, asked, decisions, columns, key, software)
-        _write_pools(folder, place, _entered(asked, table), common, key)
+        _write_pools(folder, place, _entered(asked, table, round.policy), common, key)
 
     return folder.step(Stage.FROZEN, inputs, write)
 
@@ -98,11 +100,14 @@ def _open_refusal(
     return None
 
 
-def _entered(asked: Asking, table: Any) -> Any:
+def _entered(asked: Asking, table: Any, policy: Policy) -> Any:
     """Who is in a pool: eligible applications, with what decides about their balls."""
-    applications = asked.applications.table
-    eligible = pc.equal(table["status"], "eligible")
-    return applications.select(["application", "pool", "failed_draws"]).filter(eligible)
+    applications = asked.applications
+    found = applications.only(["application", "pool", "failed_draws"])
+    if applications.families:
+        found = found.filter(pa.array(applications.heads()))
+        found = found.append_column("balls", pa.array(points(applications, policy)))
+    return found.filter(pc.equal(table["status"], "eligible"))
 
 
 def _write_pools(folder: RoundFolder, place: Path, entered: Any, common: Mapping[str, Any], key: SigningKey) -> None:

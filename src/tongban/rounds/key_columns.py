@@ -18,8 +18,11 @@ from tongban.rounds.applications import Applications, Flags
 #: Rows of an application list, or of a key column. Half of what int64 would take; a list has at most millions.
 Rows = npt.NDArray[np.int32]
 
-#: Whose key a question is asked with: the applicant's, person or unit, or that of who handles a unit's application.
-SUBJECT, HANDLER = "subject", "handler"
+#: Whose key a question is asked with: the applicant's, person or unit; that of who handles a unit's application; in a
+#: family that of the child in a kinship, and that of the one who applies in a marriage.
+SUBJECT, HANDLER, CHILD, PARTNER = "subject", "handler", "child", "partner"
+#: Those whose key is a citizen number and stands in a column of their own.
+CITIZENS = (HANDLER, CHILD, PARTNER)
 #: Choices of applications that are kept at a time: the first questions', the further ones', and those of re-checks.
 _KEPT = 4
 
@@ -93,7 +96,7 @@ class KeyColumns:
                 yield domain, chosen
 
     def _domains(self, about: str) -> list[str]:
-        if about == HANDLER:
+        if about in CITIZENS:
             return [Domain.CITIZEN.value]
         return sorted(pc.unique(self.applications.column("domain").drop_null()).to_pylist())
 

@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 from tongban.identity.identifiers import Domain, normalise, stripped
 from tongban.kit.errors import Refused
 from tongban.rounds import parquet
+from tongban.rounds.applications import CODE_LENGTH
+from tongban.rounds.families import ASKED_ABOUT
 from tongban.rounds.folder import RoundFolder, Stage
 
 NOT_FOUND = Refused("rounds.not_found", "no application has this code together with this document number")
@@ -27,9 +29,11 @@ class Reasons:
     """What the round found about one application."""
 
     application: str
-    status: str
+    line: str  #: the person's own code in a family, else the application's; re-checks are about it
+    status: str  #: empty for whoever does not apply with the family
     rule: str | None  #: whose reason it is
     reason: str | None
+    role: str | None  #: of the person of a family whose reason it is
     verdicts: Mapping[str, tuple[str, str | None]]  #: by rule: verdict and reason, rules that do not apply left out
     code: str | None  #: draw code, once frozen and if in the pool
     balls: int | None
@@ -45,39 +49,67 @@ class ResultBook:
         frozen = folder.directory(Stage.FROZEN)
         place = frozen if frozen.exists() else folder.directory(Stage.DECIDED)
         self._results = parquet.read(place / "decisions.parquet")
+        members = place / "members.parquet"
+        self._members = parquet.read(members) if members.exists() else None
         listed = parquet.read(folder.path / "applications.parquet", ["application", "document", "subject"])
-        self._numbers = listed["application"].combine_chunks().cast("int64").to_numpy()
+        self._lines = listed["application"]
+        self._numbers = pc.utf8_slice_codeunits(self._lines, 0, CODE_LENGTH).combine_chunks().cast("int64").to_numpy()
         self._documents, self._subjects = listed["document"], listed["subject"]
+        #: Lines of the largest application: so many are compared, whichever was typed.
+        self._most = int(np.unique(self._numbers, return_counts=True)[1].max(initial=1)) if members.exists() else 1
         self._codes = _table(frozen / "codes.parquet", ["application", "code", "balls"])
         self._ranks = _table(folder.directory(Stage.DRAWN) / "winners.parquet", ["application", "rank"])
 
     def reasons(self, application: str, document: str) -> Reasons | Refused:
-        """The reasons of one application for the person or body whose document it was handed in with."""
+        """The reasons of one application for the person or body whose document it was handed in with.
+
+        A family's opens to each of its persons, with the verdicts about that person and nobody else; to whoever does
+        not apply (a spouse, a former one) with these alone, for a re-check is hers to ask for.
+        """
         if not len(self._numbers):
             return NOT_FOUND
         code = stripped(application)
-        number = int(code) if code.isascii() and code.isdigit() and len(code) == 13 else -1
-        row = min(int(np.searchsorted(self._numbers, number)), len(self._numbers) - 1)
-        # Whatever was typed, a row is read and compared: neither answer nor work tells which of the two was wrong.
-        theirs = self._documents[row].as_py(), self._subjects[row].as_py()
-        known = _matches(document, theirs) & (int(self._numbers[row]) == number)
-        found = self._read(row)
-        return found if known else NOT_FOUND
+        number = int(code) if code.isascii() and code.isdigit() and len(code) == CODE_LENGTH else -1
+        first = min(int(np.searchsorted(self._numbers, number)), len(self._numbers) - 1)
+        # Whatever was typed, as many rows are read and compared: neither answer nor work tells which of the two was
+        # wrong, nor how large a family is.
+        rows = [min(first + further, len(self._numbers) - 1) for further in range(self._most)]
+        theirs = [(self._documents[row].as_py(), self._subjects[row].as_py()) for row in rows]
+        same = [
+            _matches(document, own) & (int(self._numbers[row]) == number) for row, own in zip(rows, theirs, strict=True)
+        ]
+        found = self._read(rows[same.index(True) if True in same else 0])
+        return found if any(same) else NOT_FOUND
 
     def _read(self, row: int) -> Reasons:
-        line = self._results.slice(row, 1).to_pylist()[0]
-        rules = [name for name in line if f"{name}_reason" in line]
-        application = line["application"]
+        line = str(self._lines[row].as_py())
+        application = line[:CODE_LENGTH]
+        # Without families every line has a result of its own.
+        place = row if self._members is None else _place(self._results["application"], application)
+        own = told = self._results.slice(place, 1).to_pylist()[0]
+        if self._members is not None and (place := _place(self._members["line"], line)) >= 0:
+            own = self._members.slice(place, 1).to_pylist()[0]
+        rules = [name for name in told if f"{name}_reason" in told]
+        verdicts = {r: (own[r], own[f"{r}_reason"]) for r in rules if own[r] != "not_applicable"}
+        if own.get("role") in ASKED_ABOUT and own is not told:
+            return Reasons(application, line, "", None, None, None, verdicts, None, None, None)
         return Reasons(
             application=application,
-            status=line["status"],
-            rule=line["rule"],
-            reason=line["reason"],
-            verdicts={r: (line[r], line[f"{r}_reason"]) for r in rules if line[r] != "not_applicable"},
+            line=line,
+            status=told["status"],
+            rule=told["rule"],
+            reason=told["reason"],
+            role=told.get("role"),
+            verdicts=verdicts,
             code=_value(self._codes, application, "code"),
             balls=_value(self._codes, application, "balls"),
             rank=_value(self._ranks, application, "rank"),
         )
+
+
+def _place(column: Any, value: str) -> int:
+    """Row of a value, -1 if there is none."""
+    return int(pc.index(column, value).as_py())
 
 
 def _table(place: Path, columns: list[str]) -> Any:
@@ -89,7 +121,7 @@ def _value(table: Any, application: str, column: str) -> Any:
     """The application's value, None if it has none. The whole column is read, whoever is looked for."""
     if table is None:
         return None
-    row = pc.index(table["application"], application).as_py()
+    row = _place(table["application"], application)
     return None if row < 0 else table[column][row].as_py()
 
 

@@ -2,16 +2,16 @@
 
 `quota.csv` how many win, `ladder.csv` how many balls, `limits.csv` working days and the like, `kinds.csv` who may
 apply with which document, `remedies.csv` what happens when a re-check comes too late, `reasons.csv` what the public
-reads for reasons that belong to no single rule. A row is in force from `valid_from` to `valid_until`, both days
-included; without `valid_until` it has no end. A folder without `quota.csv` and `ladder.csv` is of a matter in which
-nothing is drawn.
+reads for reasons that belong to no single rule, `doubles.csv` which of several applications counts, `points.csv` what a
+family's balls are made of. A row is in force from `valid_from` to `valid_until`, both days included; without
+`valid_until` it has no end. A folder without `quota.csv` and `ladder.csv` is of a matter in which nothing is drawn.
 """
 
 import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tongban.kit.config import FileInvalid, read_text
 
 #: Scale of the quotas that are the city's own; others are a demonstration's.
 CITY = "city"
+ORDERS, OUTCOMES = ("earliest", "none"), ("not_eligible", "needs_person")
 _DATED = ("valid_from", "valid_until", "source")
 
 
@@ -54,6 +55,15 @@ class Remedy:
 
 
 @dataclass(frozen=True, slots=True)
+class Double:
+    """What becomes of applications that exclude each other for one reason."""
+
+    reason: str
+    order: str  #: "earliest": the earliest counts and the others get the outcome; "none": all of them get it
+    outcome: str  #: not_eligible, needs_person
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Everything in force on one day."""
 
@@ -65,8 +75,11 @@ class Policy:
     kinds: tuple[Kind, ...]
     remedies: tuple[Remedy, ...]
     reasons: Mapping[str, tuple[str, str]]  #: Chinese and English text by code
+    doubles: tuple[Double, ...] = ()
+    points: Mapping[str, int] = field(default_factory=dict)  #: empty where no family may apply
 
     def to_json(self) -> dict[str, Any]:
+        families = {"doubles": [asdict(double) for double in self.doubles], "points": dict(self.points)}
         return {
             "at": self.at.isoformat(),
             "scale": self.scale,
@@ -76,6 +89,8 @@ class Policy:
             "kinds": [asdict(kind) for kind in self.kinds],
             "remedies": [asdict(remedy) for remedy in self.remedies],
             "reasons": {code: list(texts) for code, texts in self.reasons.items()},
+            # A policy that says nothing of them has the digest that it always had.
+            **{name: value for name, value in families.items() if value},
         }
 
     def digest(self) -> str:
@@ -111,6 +126,8 @@ def from_json(value: Mapping[str, Any]) -> Policy:
         tuple(Kind(**kind) for kind in value["kinds"]),
         tuple(Remedy(**remedy) for remedy in value["remedies"]),
         {code: (zh, en) for code, (zh, en) in value["reasons"].items()},
+        tuple(Double(**double) for double in value.get("doubles", ())),
+        dict(value.get("points", {})),
     )
 
 
@@ -124,6 +141,8 @@ def read_policy(folder: Path, at: date, scale: str = CITY) -> Policy:
     kinds = _rows(folder / "kinds.csv", ("kind", "pool", "document_type", "domain"), ("kind", "document_type"), at)
     remedies = _rows(folder / "remedies.csv", ("remedy", "zh", "en"), ("remedy",), at)
     reasons = _rows(folder / "reasons.csv", ("reason", "zh", "en"), ("reason",), at)
+    doubles = _rows_if_any(folder / "doubles.csv", ("reason", "order", "outcome"), ("reason",), at)
+    points = _rows_if_any(folder / "points.csv", ("point", "value"), ("point",), at)
     return Policy(
         at,
         scale,
@@ -133,6 +152,8 @@ def read_policy(folder: Path, at: date, scale: str = CITY) -> Policy:
         tuple(Kind(*(row.text(name) for name in ("kind", "pool", "document_type", "domain"))) for row in kinds),
         tuple(Remedy(*(row.text(name) for name in ("remedy", "zh", "en"))) for row in remedies),
         {row.text("reason"): (row.text("zh"), row.text("en")) for row in reasons},
+        tuple(_double(row) for row in doubles),
+        {row.text("point"): row.number("value") for row in points},
     )
 
 
@@ -145,6 +166,13 @@ def _draw_rows(folder: Path, at: date) -> tuple[list["_Row"], list["_Row"]]:
         _rows(quota, ("scale", "pool", "quota"), ("scale", "pool"), at),
         _rows(ladder, ("pool", "failed_from", "balls", "then_every"), ("pool", "failed_from"), at),
     )
+
+
+def _double(row: "_Row") -> Double:
+    order, outcome = row.text("order"), row.text("outcome")
+    if order not in ORDERS or outcome not in OUTCOMES:
+        raise row.wrong(f"order is one of {', '.join(ORDERS)}, outcome one of {', '.join(OUTCOMES)}")
+    return Double(row.text("reason"), order, outcome)
 
 
 def _step(row: "_Row") -> Step:
@@ -187,6 +215,11 @@ def _rows(path: Path, columns: tuple[str, ...], key: tuple[str, ...], at: date) 
     found = [row for row in _read(path, (*columns, *_DATED)) if _checked(row).in_force(at)]
     _no_doubles(found, lambda row: tuple(row.cells[name] for name in key), at)
     return found
+
+
+def _rows_if_any(path: Path, columns: tuple[str, ...], key: tuple[str, ...], at: date) -> list[_Row]:
+    """The same of a file that a matter may do without."""
+    return _rows(path, columns, key, at) if path.exists() else []
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> Iterable[_Row]:

@@ -71,14 +71,18 @@ def pool_table(entered: Any, secret: bytes, policy: Policy, pool: str) -> Any:
     """One pool.
 
     Shape
-        entered: application utf8, pool utf8, failed_draws int32; other pools' rows are left out.
+        entered: application utf8, pool utf8, failed_draws int32; other pools' rows are left out. A column `balls`
+            int32 stands for the ladder where points were worked out already.
         returns: code utf8 ascending, balls int32, application utf8 (this column never leaves the department).
     Raises
         CodesCollide, NoStep.
     """
     own = entered.filter(pc.equal(entered["pool"], pool)).combine_chunks()
     codes = draw_codes(own["application"], secret)
-    numbers = balls(own["failed_draws"].combine_chunks().to_numpy(), policy.ladder, pool)
+    if "balls" in own.column_names:
+        numbers = own["balls"].to_numpy()
+    else:
+        numbers = balls(own["failed_draws"].combine_chunks().to_numpy(), policy.ladder, pool)
     table = pa.table({"code": codes, "balls": pa.array(numbers, pa.int32()), "application": own["application"]})
     table = table.sort_by("code").combine_chunks()
     if pc.any(pc.equal(table["code"][1:], table["code"][:-1])).as_py():

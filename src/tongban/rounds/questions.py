@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from tongban.exchange.bulk import MOST_ROWS, key_digest, write_keys
 from tongban.rounds.applications import Applications, Flags
-from tongban.rounds.key_columns import HANDLER, SUBJECT, Chosen, Cut, KeyColumns, Rows
+from tongban.rounds.key_columns import CITIZENS, SUBJECT, Chosen, Cut, KeyColumns, Rows
 from tongban.rules.compile import CompiledCondition, CompiledRule
 from tongban.rules.engine import applies
 from tongban.rules.verdict import COMMON_BY_NUMBER, Reason
@@ -36,7 +36,7 @@ class Question:
     title_en: str
     department: str  #: node that answers, "public-security"
     first: bool  #: asked before the others, which are asked only about those for whom all first ones are met
-    about: str  #: SUBJECT or HANDLER: whose key it is asked with
+    about: str  #: SUBJECT, HANDLER, CHILD or PARTNER: whose key it is asked with
     asks: tuple[str, ...]  #: columns that travel with the key, in the rule's order
     reasons: tuple[Reason, ...]  #: the rule's own
     applies: Callable[[Any], Bytes] = field(repr=False, compare=False)
@@ -55,7 +55,7 @@ class Question:
 
     def column_of(self, asked: str) -> str:
         """The application's column behind an asked one: a handler's name is `handler_name`."""
-        return f"handler_{asked}" if self.about == HANDLER else asked
+        return asked if self.about == SUBJECT else f"{self.about}_{asked}"
 
 
 def question_of(
@@ -70,7 +70,7 @@ def question_of(
         title_en=rule.title_en,
         department=department,
         first=first,
-        about=HANDLER if rule.subject == HANDLER else SUBJECT,
+        about=rule.subject if rule.subject in CITIZENS else SUBJECT,
         asks=tuple(column.name for column in rule.asks),
         reasons=rule.own_reasons(),
         applies=lambda table: applies(condition, table, at=at),

@@ -3,12 +3,13 @@
 It speaks of counts, dates and digests only. A count below the published threshold is never shown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from tongban.rounds import report_text as text
 from tongban.rounds.charts import Slice, bar, share
 from tongban.rounds.figures import (
+    BallFigures,
     DepartmentFigures,
     PoolFigures,
     ReasonCount,
@@ -17,6 +18,7 @@ from tongban.rounds.figures import (
     Words,
     is_shown,
     published,
+    published_table,
 )
 from tongban.rounds.html import count, percent, said, seconds, section, table, zh
 from tongban.rounds.report_style import STYLE
@@ -117,10 +119,22 @@ def _findings(figures: RoundFigures) -> str:
         f'<div class="card {look}"><dt>{said(one)}</dt><dd>{escape(number)}</dd></div>'
         for look, one, number in zip("abc", words, shown, strict=True)
     )
-    drawn = f'<dl class="cards">{cards}</dl>'
+    drawn = f'<dl class="cards">{cards}</dl>{_kinds(figures)}'
     if not figures.decided_by:
         return drawn
     return f"{drawn}{_reasons(figures.decided_by, figures.smallest, text.NO_SINGLE_RULE)}"
+
+
+def _kinds(figures: RoundFigures) -> str:
+    """Findings by kind of applicant, families among them."""
+    if not figures.kinds:
+        return ""
+    counts = [[one.applications, one.eligible, one.not_eligible, one.needs_person] for one in figures.kinds]
+    shown = published_table(counts, figures.smallest)
+    words = (text.APPLIED, text.ELIGIBLE, text.NOT_ELIGIBLE, text.NEEDS_PERSON)
+    columns = ((text.KIND, False), *((one, True) for one in words))
+    rows = ((said(one.words), *map(escape, told)) for one, told in zip(figures.kinds, shown, strict=True))
+    return table(text.KINDS, columns, rows)
 
 
 # --- Verdicts -----------------------------------------------------------------------------------
@@ -216,24 +230,42 @@ def _draw(pool: PoolFigures, figures: RoundFigures) -> str:
     return section(f"draw-{pool.pool}", text.DRAW, content, pool=pool.words)
 
 
+#: Different numbers of balls that a table shows one by one; more are put together.
+_STEPS_SHOWN = 24
+
+
 def _ladder(pool: PoolFigures, smallest: int) -> str:
     if len(pool.by_balls) < 2:
         return ""
-    codes = published([one.codes for one in pool.by_balls], smallest)
-    won = published([one.winners for one in pool.by_balls], smallest) if pool.winners else ["—"] * len(codes)
-    most = max(one.codes for one in pool.by_balls)
+    steps = _steps(pool.by_balls)
+    codes = published([one for _, one, _ in steps], smallest)
+    won = published([one for _, _, one in steps], smallest) if pool.winners else ["—"] * len(codes)
+    most = max(one for _, one, _ in steps)
     rows = (
-        (
-            f"{one.balls}{_ladder_bar(one.balls, told, share(one.codes, most))}",
-            escape(told),
-            escape(winners),
-        )
-        for one, told, winners in zip(pool.by_balls, codes, won, strict=True)
+        (f"{balls}{_ladder_bar(balls, told, share(number, most))}", escape(told), escape(winners))
+        for (balls, number, _), told, winners in zip(steps, codes, won, strict=True)
     )
     return table(text.LADDER, ((text.BALLS, False), (text.CODES, True), (text.WON, True)), rows)
 
 
-def _ladder_bar(balls: int, told: str, length: float) -> str:
+def _steps(by_balls: Sequence[BallFigures]) -> list[tuple[str, int, int]]:
+    """Balls in words, codes and winners; many different numbers by doubling: a rare one names its holder."""
+    if len(by_balls) <= _STEPS_SHOWN:
+        return [(str(one.balls), one.codes, one.winners) for one in by_balls]
+    found: dict[int, list[BallFigures]] = {}
+    for one in by_balls:
+        found.setdefault((one.balls - 1).bit_length(), []).append(one)
+    return [
+        (
+            f"{2 ** (power - 1) + 1}–{2**power}" if power > 1 else str(power + 1),
+            sum(one.codes for one in own),
+            sum(one.winners for one in own),
+        )
+        for power, own in sorted(found.items())
+    ]
+
+
+def _ladder_bar(balls: str, told: str, length: float) -> str:
     return bar([Slice(length if is_shown(told) else 0.0, "met")], zh(text.WITH_BALLS, balls=balls, codes=told))
 
 

@@ -42,6 +42,8 @@ SHARE: Final = Words("{what} {count}，占申请的 {share}", "{what} {count}, {
 ELIGIBLE: Final = Words("符合条件", "eligible")
 NOT_ELIGIBLE: Final = Words("不符合条件（可复核）", "found not eligible, open to re-check")
 NEEDS_PERSON: Final = Words("需人工核实", "a person must look")
+KINDS: Final = Words("按申请类别", "By kind of applicant")
+KIND: Final = Words("类别", "Kind")
 NO_SINGLE_RULE: Final = Words("不由某一条规则得出的综合结论", "findings that no single rule gave")
 
 # --- Verdicts -----------------------------------------------------------------------------------

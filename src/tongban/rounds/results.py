@@ -4,7 +4,7 @@ The result file carries no time, no host and no index: whoever has the same verd
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tongban.kit.errors import Invalid
-from tongban.rounds import parquet
-from tongban.rounds.applications import CONFLICT, DUPLICATE, Applications
+from tongban.rounds import doubles, parquet
+from tongban.rounds.applications import CONFLICT, DUPLICATE, FAMILY, Applications
+from tongban.rounds.families import ALONE, NOT_WHOLE
+from tongban.rounds.policy import Policy
 from tongban.rounds.questions import Bytes, Question
+from tongban.rounds.together import Together, claiming, together
 from tongban.rules.decision import NO_RULE, Decision, Outcome, decide_all
 from tongban.rules.verdict import COMMON, Verdict
 
 NO_APPLICABLE_RULE = "no_applicable_rule"
-SETTLED = (DUPLICATE, CONFLICT)
+#: Reasons that come from comparing applications, or the persons of one, with each other.
+SETTLED = (DUPLICATE, CONFLICT, NOT_WHOLE, *doubles.REASONS)
+#: Outcomes where the policy names none. Whoever says twice the same is no riddle; the others go to a person.
+_NOT_ELIGIBLE = frozenset({DUPLICATE})
 _NOBODY = COMMON[NO_APPLICABLE_RULE].number
 
 
@@ -35,20 +41,23 @@ class DecisionUnknown(Invalid):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
-    """One finding an application, in the order of the list.
+    """One finding an application, in the order of the list; a family's persons have one together.
 
     Shape
         outcome: uint8, `rules.decision.Outcome`.
         rule: uint8, position of the question whose reason it is, NO_RULE if no single rule gave it.
         reason: uint8, number of that reason; of a common one, or 0, where no rule gave it.
-        settled: uint8, 0, or for those that another application for the same subject settles 1 + the place of the
-            reason in SETTLED.
+        settled: uint8, 0, or for those that no rule's verdict settles 1 + the place of the reason in SETTLED.
+        columns: by rule, one verdict byte.
+        role: of the person who gave a family its reason; None in a list without families.
     """
 
     outcome: Bytes
     rule: Bytes
     reason: Bytes
     settled: Bytes
+    columns: Mapping[str, Bytes]
+    role: Any = None
 
 
 def decide(
@@ -56,35 +65,74 @@ def decide(
     decisions: Mapping[str, Decision],
     applications: Applications,
     columns: Mapping[str, Bytes],
+    policy: Policy | None = None,
 ) -> Findings:
-    """What the verdicts come to, by each kind's decision. Doubles are not eligible; conflicts go to a person.
+    """What the verdicts come to, by each kind's decision; what doubles come to, by the policy.
 
     `decisions`: by kind of applicant; a kind without one goes to a person. Raises DecisionUnknown.
     """
-    count = len(applications)
     place = {question.name: number for number, question in enumerate(questions)}
+    made = together(questions, applications, columns)
+    kinds = applications.kinds().dictionary_encode()
+    count = len(kinds)
     found = Findings(
         outcome=np.full(count, Outcome.NEEDS_PERSON, np.uint8),
         rule=np.full(count, NO_RULE, np.uint8),
         reason=np.full(count, _NOBODY, np.uint8),
-        settled=_settled(applications),
+        settled=_settled(questions, applications, columns, policy),
+        columns=made.columns,
     )
-    kinds = applications.column("kind").dictionary_encode()
     codes = np.asarray(kinds.indices)
     for code, kind in enumerate(kinds.dictionary.to_pylist()):
         if kind in decisions:
-            _check(decisions[kind], kind, place)
-            _decide_kind(decisions[kind], np.flatnonzero(codes == code), questions, place, columns, found)
-    for number, outcome in enumerate((Outcome.NOT_ELIGIBLE, Outcome.NEEDS_PERSON), 1):
+            decision = _of_family(decisions[kind]) if kind == FAMILY else decisions[kind]
+            _check(decision, kind, place)
+            _decide_kind(decision, np.flatnonzero(codes == code), questions, place, made.columns, found)
+    for number, outcome in enumerate(_outcomes(policy), 1):
         rows = found.settled == number
         found.outcome[rows], found.rule[rows], found.reason[rows] = outcome, NO_RULE, 0
-    return found
+    return replace(found, role=_roles(questions, applications, made, found.rule)) if applications.families else found
 
 
-def _settled(applications: Applications) -> Bytes:
+def _of_family(decision: Decision) -> Decision:
+    """Each person was asked further only once identified: no one's silence waits for another one's identity."""
+    return replace(decision, identity=None, silences={})
+
+
+def _outcomes(policy: Policy | None) -> list[Outcome]:
+    """Of each reason in SETTLED."""
+    named = {double.reason: double.outcome for double in policy.doubles} if policy else {}
+    words = [named.get(reason, "not_eligible" if reason in _NOT_ELIGIBLE else "needs_person") for reason in SETTLED]
+    return [Outcome[word.upper()] for word in words]
+
+
+def _settled(
+    questions: Sequence[Question], applications: Applications, columns: Mapping[str, Bytes], policy: Policy | None
+) -> Bytes:
+    """What no rule decides: doubles found in the list, and those that only the answers show."""
     place = pc.fill_null(pc.index_in(applications.column("settled"), pa.array(SETTLED)), -1)
     found: Bytes = (place.to_numpy(zero_copy_only=False) + 1).astype(np.uint8)
+    if not applications.families:
+        return found
+    found = found[applications.heads()]
+    if policy:
+        out = doubles.excluded(applications, claiming(questions, columns), policy)
+        rows = pc.index_in(pa.array(list(out), pa.string()), applications.codes()).to_numpy(zero_copy_only=False)
+        found[rows.astype(np.int64)] = [SETTLED.index(reason) + 1 for reason in out.values()]
     return found
+
+
+def _roles(questions: Sequence[Question], applications: Applications, made: Together, rule: Bytes) -> Any:
+    """Of each family's reason, the role of the person who gave it."""
+    roles = applications.column("role")
+    lines = np.zeros(len(rule), np.int64)
+    for number, question in enumerate(questions):
+        own = rule == number
+        lines[own] = made.givers[question.rule][own]
+    heads = np.flatnonzero(applications.heads())
+    family = pc.not_equal(roles.take(pa.array(heads)), ALONE).to_numpy(zero_copy_only=False)
+    given = pa.array((rule != NO_RULE) & family)
+    return pc.if_else(given, roles.take(pa.array(lines)), pa.scalar(None, pa.string()))
 
 
 def _check(decision: Decision, kind: str, place: Mapping[str, int]) -> None:
@@ -114,28 +162,48 @@ def _decide_kind(
 # --- The result file ----------------------------------------------------------------------------
 
 
-def result_table(
-    questions: Sequence[Question], applications: Applications, columns: Mapping[str, Bytes], findings: Findings
-) -> Any:
+def result_table(questions: Sequence[Question], applications: Applications, findings: Findings) -> Any:
     """The results as they are kept, shown and signed.
 
     Shape
         application; status: eligible, not_eligible, needs_person; rule: name of the rule that gave the reason;
         reason: its code, null when eligible; then for each rule `<name>`: met, not_met, unknown, not_applicable,
         and `<name>_reason`: a code, null when met or not applicable. Ascending by application. All but the first
-        column are dictionaries of texts.
+        column are dictionaries of texts. With families, at the end, role: of the person who gave the reason.
     """
     table = {
-        "application": applications.column("application"),
+        "application": applications.codes(),
         "status": _coded(findings.outcome, [outcome.word for outcome in Outcome]),
         "rule": _rule_names(questions, findings),
         "reason": _final_reasons(questions, findings),
     }
+    table |= _verdicts(questions, findings.columns)
+    if findings.role is not None:
+        table["role"] = findings.role.dictionary_encode()
+    return pa.table(table)
+
+
+def member_table(questions: Sequence[Question], applications: Applications, columns: Mapping[str, Bytes]) -> Any:
+    """What each person of each family is found to be.
+
+    Shape
+        line: its code; role; then for each rule its verdict and reason as in the results. Ascending by line.
+    """
+    lines = applications.only(["application", "role"])
+    family = pc.not_equal(lines["role"], ALONE).combine_chunks()
+    own = {rule: column[family.to_numpy(zero_copy_only=False)] for rule, column in columns.items()}
+    found = lines.filter(family).rename_columns(["line", "role"])
+    table = {"line": found["line"], "role": found["role"].combine_chunks().dictionary_encode()}
+    return pa.table(table | _verdicts(questions, own))
+
+
+def _verdicts(questions: Sequence[Question], columns: Mapping[str, Bytes]) -> dict[str, Any]:
+    found = {}
     for question in questions:
         byte = columns[question.rule]
-        table[question.name] = _coded(byte >> 6, [verdict.word for verdict in Verdict])
-        table[f"{question.name}_reason"] = _coded(byte & 63, _codes(question))
-    return pa.table(table)
+        found[question.name] = _coded(byte >> 6, [verdict.word for verdict in Verdict])
+        found[f"{question.name}_reason"] = _coded(byte & 63, _codes(question))
+    return found
 
 
 def _coded(numbers: npt.NDArray[Any], words: Sequence[str | None]) -> Any:

@@ -160,9 +160,13 @@ def write_findings(
     software: Mapping[str, str],
 ) -> Any:
     """Write decisions.parquet and manifest.json into `place`; returns the result table."""
-    findings = results.decide(asked.questions, decisions, asked.applications, columns)
-    table = results.result_table(asked.questions, asked.applications, columns, findings)
+    policy = read_round(folder).policy
+    findings = results.decide(asked.questions, decisions, asked.applications, columns, policy)
+    table = results.result_table(asked.questions, asked.applications, findings)
     parquet.write(table, place / "decisions.parquet")
+    if asked.applications.families:
+        members = results.member_table(asked.questions, asked.applications, columns)
+        parquet.write(members, place / "members.parquet")
     body = _manifest(folder, place, asked.applications, table, software)
     (place / "manifest.json").write_bytes(canonical.encode(sign(body, key).to_json()) + b"\n")
     return table
@@ -182,7 +186,7 @@ def _manifest(
         "at": round.at.isoformat(),
         "applications": file_digest(folder.path / "applications.parquet"),
         "results": file_digest(place / "decisions.parquet"),
-        "rows": len(applications),
+        "rows": table.num_rows,
         "counts": results.counts(table),
         "rules": dict(round.rules),
         "answers": {rule: one.answers for rule, one in heard.items()},

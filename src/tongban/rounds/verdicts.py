@@ -16,7 +16,7 @@ import pyarrow as pa
 from tongban.exchange.bulk import About
 from tongban.rounds import parquet
 from tongban.rounds.applications import SCHEMA, Applications, Flags
-from tongban.rounds.key_columns import KeyColumns
+from tongban.rounds.key_columns import CHILD, PARTNER, KeyColumns
 from tongban.rounds.questions import Bytes, Part, Question, parts, with_bad_key
 from tongban.rules.verdict import Verdict, pack, unknown
 
@@ -25,7 +25,7 @@ AnswerOf = Callable[[Part], tuple[Bytes, About] | None]
 
 NOT_APPLICABLE = pack(Verdict.NOT_APPLICABLE)
 BAD_IDENTIFIER, NOT_ASKED, NO_ANSWER = unknown("bad_identifier"), unknown("not_asked"), unknown("no_answer")
-DOES_NOT_SAY = unknown("missing_value")
+DOES_NOT_SAY, NO_RECORD = unknown("missing_value"), unknown("no_record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,9 @@ class Asking:
         """The column before any answer; what is written later here comes earlier in the order of reasons."""
         column = np.full(len(self.applications), NO_ANSWER, np.uint8)
         column[~known] = NOT_ASKED
-        column[with_bad_key(question, self.applications)] = BAD_IDENTIFIER
+        # A relation of somebody whose number no register of relations knows is simply not on record there.
+        missing = NO_RECORD if question.about in (CHILD, PARTNER) else BAD_IDENTIFIER
+        column[with_bad_key(question, self.applications)] = missing
         column[self.concerned[question.rule] == 2] = DOES_NOT_SAY
         column[self.applications.settled()] = NOT_ASKED
         column[self.concerned[question.rule] == 0] = NOT_APPLICABLE

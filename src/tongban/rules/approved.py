@@ -36,7 +36,7 @@ def canonical_text(
         "reasons": [
             {"when": when} | _reason(reason) for when, reason in zip(map(expr.text, whens), rule.reasons, strict=True)
         ],
-        "default_reason": _reason(rule.default_reason),
+        "default_reason": _reason(rule.default_reason) if rule.default_reason else None,
         "unknown_reason": _reason(rule.unknown_reason) if rule.unknown_reason else None,
         "missing_means": [
             {"column": silence.column, "meaning": silence.meaning, "article": silence.article}

@@ -216,7 +216,19 @@ def _read_all(rule: Rule, facts: FactTable, parameters: Mapping[str, Parameter])
         _read(rule, str(reason.when), choosing, "reasons", number, "when") for number, reason in enumerate(rule.reasons)
     )
     matched = None if rule.matched_by is None else _read(rule, rule.matched_by, scope, "matched_by")
-    return _Expressions(matched, _read(rule, rule.met, scope, "met"), whens)
+    met = _read(rule, rule.met, scope, "met")
+    if rule.default_reason is None and not never_no(met):
+        what = "`default_reason` is missing, and `met` can be FALSE"
+        remedy = "Write one, or write `met` as CASE WHEN … THEN TRUE END, which is met or unknown and never no."
+        raise rule.places.invalid(what, remedy, "met")
+    return _Expressions(matched, met, whens)
+
+
+def never_no(met: expr.Expr) -> bool:
+    """Whether a condition is written so that it can only be TRUE or NULL."""
+    if not isinstance(met, expr.Case) or met.otherwise is not None:
+        return False
+    return all(isinstance(then, expr.Literal) and then.value is True for _, then in met.whens)
 
 
 def _missing_means(rule: Rule, facts: FactTable) -> frozenset[str]:

@@ -102,7 +102,7 @@ class Rule:
     met: str
     no_record: NoRecord
     reasons: tuple[RuleReason, ...]
-    default_reason: RuleReason
+    default_reason: RuleReason | None  #: None: `met` can only be TRUE or NULL, so the rule never says no
     unknown_reason: RuleReason | None
     missing_means: tuple[Silence, ...]
     usual: Mapping[str, Any]
@@ -216,7 +216,7 @@ def _build(fields: Fields, valid_from: date) -> Rule:
         met=fields.text("met"),
         no_record=_no_record(fields),
         reasons=tuple(_reason(item, conditional=True) for item in fields.mappings("reasons")),
-        default_reason=_reason(fields.mapping("default_reason")),
+        default_reason=_reason(fields.mapping("default_reason")) if fields.has("default_reason") else None,
         unknown_reason=_reason(fields.mapping("unknown_reason")) if fields.has("unknown_reason") else None,
         missing_means=tuple(_silence(item) for item in fields.mappings("missing_means")),
         usual=fields.plain_mapping("usual"),

@@ -88,9 +88,9 @@ def _guarded(program: Program) -> Callable[[Mapping[str, Any], Mapping[str, Any]
 
 
 def last_resorts(rule: Rule) -> tuple[int, int]:
-    """Numbers of the reasons for not met and for unknown when no `when` is TRUE."""
+    """Numbers of the reasons for not met and for unknown when no `when` is TRUE; 0 in a rule that never says no."""
     unsaid = rule.number(rule.unknown_reason.code) if rule.unknown_reason else COMMON["missing_value"].number
-    return rule.number(rule.default_reason.code), unsaid
+    return rule.number(rule.default_reason.code) if rule.default_reason else 0, unsaid
 
 
 def _remembered(programs: Programs) -> Callable[[date], tuple[Fixed, ...]]:

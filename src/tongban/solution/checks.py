@@ -131,7 +131,8 @@ def _situations(compiled: CompiledRule) -> Iterator[Problem]:
     rule = compiled.rule
     told = {str(item.get("then")) for item in rule.situations}
     for verdict in (Verdict.MET, Verdict.NOT_MET, Verdict.UNKNOWN):
-        if verdict.word not in told:
+        # Without a default reason it never says no: `compile` has seen to that.
+        if verdict.word not in told and (rule.default_reason or verdict is not Verdict.NOT_MET):
             what = f"no situation ends with {verdict.word}"
             remedy = "Write situations on both sides of each boundary, and one in which the register does not know."
             yield rule.places.problem(what, remedy, "situations")
