@@ -1,4 +1,4 @@
-"""`./tongban directory init|show|grants|publish|withdraw|revoke DIR`: the city's signed directory, for its data bureau.
+"""`./tongban directory init|show|grants|list|publish|withdraw|revoke DIR`: the city's signed directory, for its bureau.
 
 DIR is the bureau's folder; `show` and `grants` also read a published directory.json, for everybody else.
 """
@@ -25,6 +25,10 @@ _VERBS = {
         "./tongban directory show var/small/hub",
     ),
     "grants": ("list who may ask what of whom, until when", "./tongban directory grants var/small/hub --json"),
+    "list": (
+        "list signed entries from files; nodes learn of them when they are published",
+        "./tongban directory list hub water/keys/online.entry.json",
+    ),
     "publish": ("sign a new head over the entries and put it where nodes pull it", "./tongban directory publish hub"),
     "withdraw": (
         "strike a grant and publish; nodes refuse it within their next pull",
@@ -47,6 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     for verb in ("show", "grants"):
         told = "digest of the city's first root, for a directory.json"
         made[verb].add_argument("--root", default="", metavar="DIGEST", help=told)
+    made["list"].add_argument("entries", type=Path, nargs="+", metavar="FILE", help="one signed entry a file")
     made["withdraw"].add_argument("grant", metavar="GRANT", help="the grant's id")
     revoke = made["revoke"]
     revoke.add_argument("key", metavar="KEY", help="the key's id")
@@ -56,7 +61,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     verbs = {
-        "init": _init, "show": _show, "grants": _grants,
+        "init": _init, "show": _show, "grants": _grants, "list": _list,
         "publish": _publish, "withdraw": _withdraw, "revoke": _revoke,
     }  # fmt: skip
     return verbs[args.verb](args)
@@ -136,6 +141,19 @@ def _init(args: argparse.Namespace) -> int:
     console.say(f"The bureau of {args.city} is laid out in {args.folder}.")
     console.say(f"Root {bureau.root.digest}: announce it; every node writes it into node.toml as directory_root.")
     console.say("Take keys/root-1.json, -2 and -3 off this machine, to three persons. Then list entries and publish.")
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from tongban.cli import directory_steps
+
+    names = directory_steps.list_entries(args.folder, args.entries, pass_phrase())
+    if args.json:
+        console.emit({"listed": names})
+        return 0
+    for name in names:
+        console.say(f"listed: {name}")
+    console.say(f"Nothing is public before ./tongban directory publish {args.folder}")
     return 0
 
 

@@ -1,11 +1,12 @@
 """What the bureau's commands do: look into a directory, strike, revoke, publish."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tongban.cli import keyring
+from tongban.cli.node_keys import EntryUnreadable, read_entry
 from tongban.exchange import listing
 from tongban.exchange.bureau import Bureau, BureauInvalid, Publication, id_of
 from tongban.exchange.directory import Directory
@@ -185,6 +186,16 @@ def _name(entry: Statement) -> str:
 
 
 # --- changing -------------------------------------------------------------------------------------
+
+
+def list_entries(folder: Path, files: Sequence[Path], pass_phrase: str | None) -> list[str]:
+    """List signed entries; the name of each. Raises NoBureau, EntryUnreadable, GrantWithdrawn: then none is listed."""
+    bureau, entries = opened(folder, pass_phrase), [read_entry(file) for file in files]
+    for file, entry in zip(files, entries, strict=True):
+        if isinstance(refused := listing.read(entry), Refused):
+            raise EntryUnreadable(path=file, what=refused.reason)
+    bureau.put(*entries)
+    return [_name(entry) for entry in entries]
 
 
 def withdraw(folder: Path, grant: str, pass_phrase: str | None) -> Publication:

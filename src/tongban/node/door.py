@@ -59,7 +59,7 @@ class DoorApp:
     def __init__(
         self,
         config: NodeConfig,
-        ticket_key: SigningKey,
+        ticket_key: Callable[[], SigningKey],
         source: DirectorySource,
         outlet: Outlet,
         log: Log,
@@ -189,7 +189,7 @@ class DoorApp:
         now = self._clock.seconds()
         try:
             text = ticket.issue_round(
-                self._ticket_key,
+                self._ticket_key(),
                 id=secrets.token_urlsafe(16),
                 consumer=self._config.member,
                 provider=grant.provider,
@@ -234,7 +234,7 @@ class DoorApp:
     def _open_case(self, purpose: str, case: str, subjects: list[Subject], at: str) -> str:
         now = self._clock.seconds()
         return ticket.issue_case(
-            self._ticket_key,
+            self._ticket_key(),
             id=secrets.token_urlsafe(16),
             consumer=self._config.member,
             purpose=purpose,

@@ -7,13 +7,13 @@ An answer without an entry, a leaf and a good signature of the provider is no an
 
 import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tongban.exchange import client
 from tongban.exchange.client import Answer, Prepared
-from tongban.exchange.directory import Directory
+from tongban.exchange.directory import UNKNOWN_KEY, Directory
 from tongban.exchange.envelope import LONGEST_ANSWER, Call
 from tongban.exchange.grant import Grant
 from tongban.exchange.receipt import Receipt
@@ -59,7 +59,10 @@ class Incoming:
 class Outlet:
     """Makes calls for the own department's systems."""
 
-    def __init__(self, member: str, key: SigningKey, source: DirectorySource, log: Log, clock: Clock) -> None:
+    def __init__(
+        self, member: str, key: Callable[[], SigningKey], source: DirectorySource, log: Log, clock: Clock
+    ) -> None:
+        """`key` gives the key that signs calls now."""
         self._member, self._key, self._source, self._log, self._clock = member, key, source, log, clock
         self._session: aiohttp.ClientSession | None = None
 
@@ -75,12 +78,16 @@ class Outlet:
         # Keys of an expired directory may have been revoked long ago: no answer could be believed.
         if refused := directory.refusal(now):
             return refused
-        prepared = self._prepared(outgoing, now)
-        own = await self._commit_request(outgoing, prepared, now)
+        key = self._key()
+        prepared = self._prepared(outgoing, key, now)
+        own = await self._commit_request(outgoing, prepared, key.id, now)
         sent = await self._send(node.address, node.certificate, prepared)
         if isinstance(sent, Refused):
             return sent
         answer = self._judged(directory, prepared, *sent)
+        if answer is UNKNOWN_KEY and await self._source.look_again(directory):
+            # The provider's new key may be listed by now.
+            answer = self._judged(self._source.current or directory, prepared, *sent)
         if isinstance(answer, Refused):
             return answer
         answer_entry = await self._commit_answer(own, answer, outgoing.persons)
@@ -93,7 +100,7 @@ class Outlet:
 
     # --- out ------------------------------------------------------------------------------------------
 
-    def _prepared(self, outgoing: Outgoing, now: float) -> Prepared:
+    def _prepared(self, outgoing: Outgoing, key: SigningKey, now: float) -> Prepared:
         grant = outgoing.grant
         call = Call(
             call=grant.call,
@@ -108,9 +115,9 @@ class Outlet:
             operator=outgoing.operator,
             idempotency=outgoing.idempotency,
         )
-        return client.prepare(self._key, call, outgoing.body, nonce=secrets.token_urlsafe(18), now=now)
+        return client.prepare(key, call, outgoing.body, nonce=secrets.token_urlsafe(18), now=now)
 
-    async def _commit_request(self, outgoing: Outgoing, prepared: Prepared, now: float) -> int:
+    async def _commit_request(self, outgoing: Outgoing, prepared: Prepared, key: str, now: float) -> int:
         """The look is in our own log before anybody else hears of it: index of its entry."""
         call, signed = prepared.call, prepared.signed
         record = {
@@ -124,7 +131,7 @@ class Outlet:
             "purpose": call.purpose,
             "case": outgoing.case,
             "operator": outgoing.operator,
-            "key": self._key.id,
+            "key": key,
             "idempotency": outgoing.idempotency,
             "intent": signed.intent,
             "request": signed.request_digest,

@@ -20,7 +20,7 @@ from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any
 
-from tongban.kit.clock import Clock, MachineClock
+from tongban.kit.clock import Clock, MachineClock, stamp
 from tongban.kit.errors import Invalid, TongbanError
 from tongban.kit.keys import PublicKey, SigningKey, read_key
 from tongban.node.adapters import connect
@@ -34,6 +34,7 @@ from tongban.node.gate import Gate
 from tongban.node.journal import Journal
 from tongban.node.open_log import OpenLog
 from tongban.node.outlet import Outlet
+from tongban.node.own_keys import OwnKeys, take_over
 from tongban.node.persons import Persons
 from tongban.node.query import QueryDesk
 from tongban.node.questions import Questions
@@ -48,7 +49,7 @@ from tongban.tlog.witness import Witness
 
 _log = logging.getLogger("tongban.node")
 
-CHECKPOINT_SECONDS, PERSONS_SECONDS, HOUR = 5, 2, 3600
+CHECKPOINT_SECONDS, PERSONS_SECONDS, KEYS_SECONDS, HOUR = 5, 2, 1, 3600
 #: Snapshots of facts that stay beside those that an open round has pinned.
 SNAPSHOTS_KEPT = 3
 _PR_SET_PDEATHSIG = 1
@@ -124,6 +125,7 @@ class Node:
     bodies: BodyReader
     registers: Mapping[str, Register]
     cosigning: Cosigning
+    keys: OwnKeys
 
     def answers(self) -> bool:
         """Whether it takes calls: all that a stranger is told."""
@@ -143,6 +145,7 @@ class Node:
             "ignored": len(directory.ignored) if directory else 0,
             "entries": self.log.tree.size,
             "witnessed": _standing(self.cosigning.standing),
+            "keys": {role: {"key": id, "until": end and stamp(end)} for role, (id, end) in self.keys.ends().items()},
             "mode": self.config.mode,
         }
 
@@ -157,10 +160,11 @@ def _standing(standing: Standing | None) -> dict[str, Any] | None:
 def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | None = None) -> Node:
     """Open everything. Raises FileInvalid, KeyFileInvalid, and the log's own errors when it must not start."""
     floored = FlooredClock(clock or MachineClock())
-    key = online_key(config, pass_phrase)
-    ticket_key = read_key(config.folder / "keys" / "ticket.json", pass_phrase)
     source = DirectorySource(config.directory, config.folder / "directory.json", config.directory_root, floored)
-    log = Log.open(config.folder / "log", origin_of(config), key, floored, former=_former(source, config.member))
+    keys = OwnKeys(config.folder, source, floored, config.limits.key_settle_seconds, pass_phrase)
+    log = Log.open(
+        config.folder / "log", origin_of(config), keys.online(), floored, former=_former(source, config.member)
+    )
     journal = Journal(log, config.limits, floored.seconds())
     floored.floor = journal.latest
     persons = Persons(log, Spool(config.folder / "spool"))
@@ -168,17 +172,17 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     store = FactStore(config.folder / "facts")
     desks = _desks(config, log, journal, persons, registers, store)
     bodies = BodyReader(config.limits.body_seconds)
-    gate = Gate(config, key, source, log, journal, desks, bodies, floored)
-    outlet = Outlet(config.member, key, source, log, floored)
+    gate = Gate(config, keys.online, source, log, journal, desks, bodies, floored)
+    outlet = Outlet(config.member, keys.online, source, log, floored)
     node = Node(
         config, floored, log, source, journal, persons, store, gate, outlet,
-        None, None, bodies, registers, Cosigning(log, source),  # type: ignore[arg-type]
+        None, None, bodies, registers, Cosigning(log, source), keys,  # type: ignore[arg-type]
     )  # fmt: skip
     open_log = OpenLog(
         log, lambda: node.cosigning.head, *_witness(config, source, floored, pass_phrase), bodies, floored
     )
     node.exchange = ExchangeApp(gate, node.answers, open_log)
-    node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.evaluated, node.health)
+    node.door = DoorApp(config, keys.ticket, source, outlet, log, bodies, floored, journal.evaluated, node.health)
     return node
 
 
@@ -384,6 +388,7 @@ def _jobs(node: Node) -> list[Coroutine[Any, Any, None]]:
         node.bodies.sweep(),
         _every(CHECKPOINT_SECONDS, lambda: _checkpoint(node)),
         _every(CHECKPOINT_SECONDS, node.cosigning.show),
+        _every(KEYS_SECONDS, lambda: take_over(node.keys, node.log, node.config.member, node.clock)),
         _every(PERSONS_SECONDS, lambda: _due_persons(node)),
         _every(HOUR, lambda: _hourly(node)),
     ]

@@ -24,6 +24,8 @@ _log = logging.getLogger("tongban.node.directory")
 
 #: A directory of 10^5 grants has some 100 MB; more is not a directory.
 LARGEST = 256 * 1024 * 1024
+#: Seconds between two looks that others can bring about. A key signs later than that after it was published.
+AGAIN = 2
 #: Refusals that depend on this node's clock: the same directory may be adopted once that is set right.
 _OF_TIME = frozenset({"exchange.directory_ahead", "exchange.directory_expired", "exchange.root_expired"})
 _UNREADABLE = Refused("node.directory_unreadable", "the kept directory.json cannot be read")
@@ -54,6 +56,8 @@ class DirectorySource:
         self._memory = Memory()  #: of before this process
         self._seen: Any = None  #: file: (inode, mtime, size); address: ETag
         self._unkept = False  #: the disk did not take the directory in force
+        self._turn = asyncio.Lock()  #: one looks at a time
+        self._looked = 0.0  #: in the loop's time
 
     @property
     def memory_place(self) -> Path:
@@ -80,6 +84,21 @@ class DirectorySource:
 
     async def pull(self) -> bool:
         """Look once. True if a newer directory was adopted. Never raises for a source that is gone."""
+        async with self._turn:
+            return await self._pull()
+
+    async def look_again(self, known: Directory) -> bool:
+        """Look at once for one that is newer than `known`, for somebody used a key that it does not list.
+
+        Whoever makes keys up must not send this node to the bureau with each of them: it looks once in AGAIN seconds.
+        """
+        async with self._turn:
+            if self.current is known and asyncio.get_running_loop().time() >= self._looked + AGAIN:
+                await self._pull()
+            return self.current is not known
+
+    async def _pull(self) -> bool:
+        self._looked = asyncio.get_running_loop().time()
         try:
             fetched = await self._fetch()
         except OSError as error:
