@@ -52,6 +52,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         told = "digest of the city's first root, for a directory.json"
         made[verb].add_argument("--root", default="", metavar="DIGEST", help=told)
     made["list"].add_argument("entries", type=Path, nargs="+", metavar="FILE", help="one signed entry a file")
+    made["list"].add_argument(
+        "--countersign", action="store_true", help="put the hub's signature under grants among them"
+    )
+    told = "strike this node and all grants that name it: the entries listed take their place"
+    made["list"].add_argument("--instead-of", default="", metavar="NODE", help=told)
     made["withdraw"].add_argument("grant", metavar="GRANT", help="the grant's id")
     revoke = made["revoke"]
     revoke.add_argument("key", metavar="KEY", help="the key's id")
@@ -147,7 +152,9 @@ def _init(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     from tongban.cli import directory_steps
 
-    names = directory_steps.list_entries(args.folder, args.entries, pass_phrase())
+    names = directory_steps.list_entries(
+        args.folder, args.entries, pass_phrase(), countersign=args.countersign, instead_of=args.instead_of
+    )
     if args.json:
         console.emit({"listed": names})
         return 0

@@ -18,6 +18,7 @@ from tongban.kit.clock import stamp, unstamp
 from tongban.kit.config import open_toml
 from tongban.kit.errors import Invalid, Refused, Unavailable
 from tongban.kit.keys import PublicKey
+from tongban.tlog.cosignature import Quorum
 
 
 class DirectoryUnusable(Invalid):
@@ -59,6 +60,11 @@ class Keyring:
             own = [key.public for key in one.by_role.get((member, "online"), ())]
             found |= {key.id: key for key in (*hub, *own)}
         return found
+
+    def quorum(self, origin: str) -> Quorum:
+        """Who may witness the log `origin`, as the newest directory says."""
+        witnessing = self.directories[0].witnessing
+        return witnessing.quorum(origin) if witnessing else Quorum({})
 
     def approvals(self, member: str) -> list[PublicKey]:
         """Approval keys of a member that were never revoked, those whose time is over included."""

@@ -107,7 +107,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _verify_folder(args: argparse.Namespace) -> int:
-    from tongban.cli import log_check, log_read
+    from tongban.cli import log_check, log_read, log_revoked
     from tongban.cli.keyring import NoDirectory, keyring
     from tongban.tlog import segment
 
@@ -120,15 +120,20 @@ def _verify_folder(args: argparse.Namespace) -> int:
     foreign = log_check.foreign_checkpoints(place, found.origin, ring.of_log(found.origin)) if ring else []
     # A node signs a checkpoint within seconds of an entry: a log without one has lost what it was bound to.
     unbound = [log_check.UNBOUND] if found.entries and not found.checkpoints and not found.found else []
-    problems = [log_check.told(place, one) for one in (*found.problems, *foreign, *unbound)]
-    count = found.found + len(foreign) + len(unbound)
+    beyond = log_revoked.closed_elsewhere(log_revoked.closing_of(ring, found.origin), found.entries, found.root)
+    void = log_revoked.void(place, found.origin, ring) if ring and args.signatures and not found.found else []
+    problems = [log_check.told(place, one) for one in (*found.problems, *foreign, *unbound, *beyond)]
+    count = found.found + len(foreign) + len(unbound) + len(beyond)
     if args.json:
         told = {**asdict(found), "found": count, "problems": [{**asdict(one)} for one in problems]}
+        told["void"] = [asdict(one) for one in void]
         console.emit({"holds": not count, "keys": ring.to_json() if ring else None, **told})
     else:
         _tell(place, found, ring, args.signatures)
         for one in problems[:_PROBLEMS_TOLD]:
             console.say(f"✗ {one.sentence()}")
+        for uncounted in void:
+            console.say(f"! 吊销 · {uncounted.sentence()}")
         first, covered = problems[0].sentence() if problems else "", log_check.covered(place)
         console.say(_verdict(found, count, first, covered if ring else None))
     return 1 if count else 0

@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 from tongban.cli import console
 from tongban.cli.keyring import Keyring, LogKeyUnlisted, NoDirectory, keyring
 from tongban.cli.log_check import MEANING
+from tongban.cli.log_revoked import closed_elsewhere, closing_of
 from tongban.exchange.listing import Node
 from tongban.kit.durable import write_durably
 from tongban.kit.errors import Invalid, Unavailable
 from tongban.tlog.checkpoint import CheckpointInvalid
-from tongban.tlog.cosignature import Quorum
 from tongban.tlog.remote import Remote, audit, head_of, tiles, unseen
 
 #: Connections at once, seconds for one file, bytes of the largest: a bundle of 256 leaves of 64 KiB.
@@ -144,6 +144,9 @@ def verify(args: argparse.Namespace) -> int:
         found = _head(web, ring)
         if listed is not None and found.head.origin != listed.origin:
             found.problem("cli.other_log", "newest checkpoint")
+        closing = closing_of(ring, found.head.origin)
+        for one in closed_elsewhere(closing, found.head.size, found.head.root.hex()):
+            found.problem(one.code, one.place)
         with console.progress("日志 · tiles", tiles(found.head.size)) as advance:
             audit(found, web.fetch, former, advance)
     finally:
@@ -167,17 +170,12 @@ def _listed(ring: Keyring, address: str) -> Node | None:
 def _head(web: Web, ring: Keyring) -> Remote:
     [note] = web.fetch(["checkpoint"])
     try:
-        found = head_of(note, lambda origin: ring.of_log(origin).values(), lambda origin: _quorum(ring, origin))
+        found = head_of(note, lambda origin: ring.of_log(origin).values(), ring.quorum)
     except CheckpointInvalid as error:
         raise LogUnreachable(address=web.address, path="checkpoint", what=error.facts["what"]) from None
     if not ring.of_log(found.head.origin):
         raise LogKeyUnlisted(origin=found.head.origin)
     return found
-
-
-def _quorum(ring: Keyring, origin: str) -> Quorum:
-    witnessing = ring.directories[0].witnessing
-    return witnessing.quorum(origin) if witnessing else Quorum({})
 
 
 def _remembered(file: Path | None) -> bytes | None:

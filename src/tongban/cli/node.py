@@ -1,4 +1,4 @@
-"""`./tongban node init|check|refresh|run|rotate-key DIR`: a department's own node."""
+"""`./tongban node init|check|refresh|run|… DIR`: a department's own node. `node_verbs` has its further verbs."""
 
 import argparse
 import asyncio
@@ -9,13 +9,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tongban.cli import console, node_keys
+from tongban.cli import console, node_verbs
 from tongban.cli.today import today
 from tongban.kit.errors import TongbanError, Unavailable
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="init|check|refresh|run|rotate-key")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar=f"init|check|refresh|run|{node_verbs.NAMES}")
     init = verbs.add_parser(
         "init", help="lay out a node's folder", epilog="example:\n  ./tongban node init DIR --id tax-1 --member CODE"
     )
@@ -42,12 +42,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--facts-as-of", type=date.fromisoformat, metavar="DAY", help="make facts first if there are none"
     )
     run_.add_argument("--with-parent", action="store_true", help="end when the process that started it ends")
-    rotate = verbs.add_parser("rotate-key", help=node_keys.PURPOSE, epilog=f"example:\n  {node_keys.EXAMPLE}")
-    node_keys.options(rotate)
+    node_verbs.add_to(verbs)
 
 
 def run(args: argparse.Namespace) -> int:
-    verbs = {"init": _init, "check": _check, "refresh": _refresh, "run": _run, "rotate-key": _rotate}
+    verbs = {"init": _init, "check": _check, "refresh": _refresh, "run": _run, **node_verbs.of(pass_phrase)}
     return verbs[args.verb](args)
 
 
@@ -65,10 +64,6 @@ def _init(args: argparse.Namespace) -> int:
     else:
         console.say(f"Node {args.id} is laid out in {args.folder}. Next: fill in node.toml, then ./tongban node check.")
     return 0
-
-
-def _rotate(args: argparse.Namespace) -> int:
-    return node_keys.run(args, pass_phrase())
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -18,26 +18,15 @@ from tongban.kit.keys import SigningKey, new_key, read_key
 from tongban.kit.statement import Statement
 from tongban.node import config as configs
 from tongban.node.operation import number
-from tongban.node.own_keys import ROLES, next_place, place_of
+from tongban.node.own_keys import next_place, place_of
 
-EXAMPLE = "./tongban node rotate-key water --role online"
-PURPOSE = "make a key that takes the present one's place once the directory lists it, while calls go on"
-_DAY = 86_400
+DAY = 86_400
 
 
 class EntryUnreadable(Invalid):
     code = "cli.entry_unreadable"
     message = "{path} holds no entry that a directory could list: {what}."
     remedy = "Have whoever answers for the entry write and sign it again."
-
-
-def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--role", choices=ROLES, required=True, help="which key: online signs calls, answers and heads")
-    parser.add_argument("--days", type=int, help="how long the key is to hold; the dated policy if left out")
-    parser.add_argument(
-        "--office", type=Path, metavar="DIR", help="folder with the member's root.json: it vouches, not the present key"
-    )
 
 
 def run(args: argparse.Namespace, pass_phrase: str | None) -> int:
@@ -81,7 +70,7 @@ def _entry(key: SigningKey, role: str, member: str, days: int, voucher: SigningK
         public=base64.b64encode(key.public.public).decode(),
         algorithm=key.algorithm,
         since=stamp(now),
-        until=stamp(now + days * _DAY),
+        until=stamp(now + days * DAY),
         revoked_at=None,
     )
     return statement.sign(body, voucher)

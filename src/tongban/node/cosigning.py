@@ -19,6 +19,7 @@ from tongban.kit.keys import PublicKey
 from tongban.node.source import DirectorySource, whole
 from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, parse, verify
 from tongban.tlog.cosignature import Cosigned, Quorum, cosigners, key_hash
+from tongban.tlog.history import COSIGNED, COSIGNED_ALL, History
 from tongban.tlog.log import Log
 from tongban.tlog.witness import request
 
@@ -29,7 +30,9 @@ _told = logging.getLogger("tongban.node")
 
 #: Seconds for one witness to answer.
 PATIENCE = 5
-_COSIGNED = "cosigned"
+#: Seconds between two cosigned heads that are kept for ever: what a stolen key signed is told from what it signed
+#: before by the last of them.
+KEPT_EVERY = 600
 #: Seconds after which a head that has not changed is shown again: whoever reads it sees that nothing newer is hidden.
 AGAIN = 60
 
@@ -40,6 +43,14 @@ class LogContradicted(Corrupt):
     code = "node.log_contradicted"
     message = "Witness {witness} saw this log with {size} entries, signed by this node's own key; here it is another."
     remedy = "Stop. If the folder came from a backup, bring back the newest one; else find out who else holds the key."
+
+
+class LogClosed(Corrupt):
+    """The member's root has ended this log."""
+
+    code = "node.log_closed"
+    message = "The member of this node closed its log with {size} entries; nothing is added to it any more."
+    remedy = "Run the node that follows it; see docs/howto/compromised_key.md."
 
 
 class Standing(NamedTuple):
@@ -56,7 +67,9 @@ class Cosigning:
 
     def __init__(self, log: Log, source: DirectorySource) -> None:
         self._log, self._source = log, source
-        self._path = log.directory / _COSIGNED
+        self._path = log.directory / COSIGNED
+        self._history = History(log.directory, COSIGNED, COSIGNED_ALL)
+        self._kept_at = 0.0  #: by the witnesses' clocks
         self._sizes: dict[str, int] = {}  #: what each witness is known to have seen last
         self._session: aiohttp.ClientSession | None = None
         self._shown: tuple[bytes, Witnessing] | None = None  #: what enough have seen last, and of whom enough
@@ -69,8 +82,9 @@ class Cosigning:
         return self.shown or self._log.note
 
     async def confirm(self) -> None:
-        """Ask every witness that answers what it saw last. Raises LogContradicted."""
+        """Ask every witness that answers what it saw last. Raises LogContradicted, LogClosed."""
         directory = self._source.current
+        self._check_closed(directory)
         if directory is None or directory.witnessing is None:
             return
         witnesses = directory.witnessing.of(self._log.origin)
@@ -81,8 +95,9 @@ class Cosigning:
     async def show(self) -> None:
         """Show the newest head to all witnesses, and keep what enough of them have cosigned.
 
-        Raises LogContradicted, after the log was stopped.
+        Raises LogContradicted, LogClosed, after the log was stopped.
         """
+        self._check_closed(self._source.current)
         directory, note = self._source.current, self._log.note
         if directory is None or directory.witnessing is None or note is None:
             return
@@ -99,6 +114,11 @@ class Cosigning:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+    def _check_closed(self, directory: Directory | None) -> None:
+        if directory is not None and (closing := directory.closings.get(self._log.origin)) is not None:
+            self._log.stop(LogClosed.code)
+            raise LogClosed(size=closing.size)
 
     # --- one witness ----------------------------------------------------------------------------------
 
@@ -161,9 +181,16 @@ class Cosigning:
             return False
         self.standing = Standing(head.size, tuple(seen), quorum.k, quorum.outside_seen(seen))
         if cosigned != self.shown:
-            write_durably(self._path, cosigned)
+            self._write(cosigned, max((one.time for one in seen), default=0))
             self.shown = cosigned
         return True
+
+    def _write(self, cosigned: bytes, time: int) -> None:
+        if time < self._kept_at + KEPT_EVERY:
+            write_durably(self._path, cosigned)
+            return
+        self._history.add(cosigned)
+        self._kept_at = time
 
     def _kept(self) -> bytes | None:
         """The head shown before this start; one that is no head of this log is not shown again."""

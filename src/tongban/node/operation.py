@@ -14,7 +14,7 @@ from tongban.kit.config import FileInvalid, read_text
 SHIPPED = Path(__file__).with_name("data") / "operation.csv"
 COLUMNS = ["name", "number", "valid_from", "valid_until", "source"]
 NAMES = frozenset(
-    {"key_days", "key_warning_days", "directory_warning_seconds", "directory_ends_seconds", "unproven_seconds",
+    {"key_days", "key_warning_days", "directory_ends_seconds", "unproven_seconds",
      "cosigned_seconds"}
 )  # fmt: skip
 

@@ -20,22 +20,27 @@ from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any
 
+from tongban.calendar.day import day_of
 from tongban.kit.clock import Clock, MachineClock, stamp
 from tongban.kit.errors import Invalid, TongbanError
 from tongban.kit.keys import PublicKey, SigningKey, read_key
+from tongban.node import operation
 from tongban.node.adapters import connect
 from tongban.node.adapters.register import Bounds, Register
+from tongban.node.alarms import Alarm, of_directory, of_keys, of_log
 from tongban.node.app import ExchangeApp
 from tongban.node.body import BodyReader
 from tongban.node.config import NodeConfig, RegisterConfig
-from tongban.node.cosigning import Cosigning, LogContradicted, Standing
+from tongban.node.cosigning import Cosigning, LogClosed, LogContradicted, Standing
 from tongban.node.door import DoorApp
 from tongban.node.gate import Gate
 from tongban.node.journal import Journal
+from tongban.node.metrics import rendered
 from tongban.node.open_log import OpenLog
 from tongban.node.outlet import Outlet
 from tongban.node.own_keys import OwnKeys, take_over
 from tongban.node.persons import Persons
+from tongban.node.proving import Proving
 from tongban.node.query import QueryDesk
 from tongban.node.questions import Questions
 from tongban.node.server import listening, listening_at, server
@@ -50,6 +55,7 @@ from tongban.tlog.witness import Witness
 _log = logging.getLogger("tongban.node")
 
 CHECKPOINT_SECONDS, PERSONS_SECONDS, KEYS_SECONDS, HOUR = 5, 2, 1, 3600
+PROVE_SECONDS, ALARM_SECONDS = 10, 15
 #: Snapshots of facts that stay beside those that an open round has pinned.
 SNAPSHOTS_KEPT = 3
 _PR_SET_PDEATHSIG = 1
@@ -126,11 +132,26 @@ class Node:
     registers: Mapping[str, Register]
     cosigning: Cosigning
     keys: OwnKeys
+    proving: Proving
+    started: float
 
     def answers(self) -> bool:
         """Whether it takes calls: all that a stranger is told."""
         directory = self.source.current
         return directory is not None and directory.refusal(self.clock.seconds()) is None and not self.log.stopped
+
+    def alarms(self) -> list[Alarm]:
+        """What needs a person now."""
+        now, directory = self.clock.seconds(), self.source.current
+        standing, today = self.cosigning.standing, day_of(now)
+        seen = max((one.time for one in standing.seen), default=self.started) if standing else self.started
+        wanted = directory.witnessing.k if directory and directory.witnessing else 0
+        late = len(self.proving.late(operation.number("unproven_seconds", today)))
+        return [
+            *of_keys(self.keys.ends(), now),
+            *of_directory(directory, now),
+            *of_log(late, self.proving.broken, now - seen, wanted, today),
+        ]
 
     def health(self) -> dict[str, Any]:
         """What the own department may know, at the door: whether it answers, from which directory, how full its log."""
@@ -146,6 +167,8 @@ class Node:
             "entries": self.log.tree.size,
             "witnessed": _standing(self.cosigning.standing),
             "keys": {role: {"key": id, "until": end and stamp(end)} for role, (id, end) in self.keys.ends().items()},
+            "unproven": len(self.proving.open),
+            "alarms": [{"code": one.code, "what": one.what, "remedy": one.remedy} for one in self.alarms()],
             "mode": self.config.mode,
         }
 
@@ -174,15 +197,17 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     bodies = BodyReader(config.limits.body_seconds)
     gate = Gate(config, keys.online, source, log, journal, desks, bodies, floored)
     outlet = Outlet(config.member, keys.online, source, log, floored)
+    proving = Proving(log, config.folder, source, floored)
     node = Node(
         config, floored, log, source, journal, persons, store, gate, outlet,
-        None, None, bodies, registers, Cosigning(log, source), keys,  # type: ignore[arg-type]
+        None, None, bodies, registers, Cosigning(log, source), keys, proving, floored.seconds(),  # type: ignore[arg-type]
     )  # fmt: skip
     open_log = OpenLog(
         log, lambda: node.cosigning.head, *_witness(config, source, floored, pass_phrase), bodies, floored
     )
     node.exchange = ExchangeApp(gate, node.answers, open_log)
-    node.door = DoorApp(config, keys.ticket, source, outlet, log, bodies, floored, journal.evaluated, node.health)
+    told = node.health, lambda: rendered(node)
+    node.door = DoorApp(config, keys.ticket, source, outlet, log, bodies, floored, journal.evaluated, *told)
     return node
 
 
@@ -333,7 +358,7 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     await node.source.pull()
     try:
         await node.cosigning.confirm()
-    except LogContradicted:
+    except (LogContradicted, LogClosed):
         await node.cosigning.close()
         raise
     stop = asyncio.Event()
@@ -363,6 +388,7 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     gc.unfreeze()
     await node.outlet.close()
     await node.cosigning.close()
+    await node.proving.close()
     for last in (_persons, _hourly):
         with contextlib.suppress(TongbanError, OSError):
             await last(node)
@@ -383,11 +409,14 @@ async def _served(one: Any, bound: Any) -> None:
 
 
 def _jobs(node: Node) -> list[Coroutine[Any, Any, None]]:
+    told: dict[str, float] = {}
     return [
         node.source.run(node.config.pull_seconds),
         node.bodies.sweep(),
         _every(CHECKPOINT_SECONDS, lambda: _checkpoint(node)),
         _every(CHECKPOINT_SECONDS, node.cosigning.show),
+        _every(PROVE_SECONDS, node.proving.turn),
+        _every(ALARM_SECONDS, lambda: _alarms(node, told)),
         _every(KEYS_SECONDS, lambda: take_over(node.keys, node.log, node.config.member, node.clock)),
         _every(PERSONS_SECONDS, lambda: _due_persons(node)),
         _every(HOUR, lambda: _hourly(node)),
@@ -413,6 +442,15 @@ async def _checkpoint(node: Node) -> None:
     directory = node.source.current
     issued_at = directory.head.issued_at if directory else 0
     node.clock.floor = max(node.clock.floor, node.journal.latest, issued_at)
+
+
+async def _alarms(node: Node, told: dict[str, float]) -> None:
+    """Tell each alarm when it comes, and again every hour that it lasts."""
+    now = node.clock.seconds()
+    for one in node.alarms():
+        if now >= told.get(one.code, 0.0) + HOUR:
+            told[one.code] = now
+            _log.warning("%s: %s. %s", one.code, one.what, one.remedy)
 
 
 async def _due_persons(node: Node) -> None:
