@@ -1,4 +1,4 @@
-"""`./tongban directory init|show|grants|list|publish|withdraw|revoke DIR`: the city's signed directory, for its bureau.
+"""`./tongban directory VERB DIR`: the city's signed directory, for its data bureau. `_VERBS` tells what there is.
 
 DIR is the bureau's folder; `show` and `grants` also read a published directory.json, for everybody else.
 """
@@ -29,6 +29,10 @@ _VERBS = {
         "list signed entries from files; nodes learn of them when they are published",
         "./tongban directory list hub water/keys/online.entry.json",
     ),
+    "witnesses": (
+        "name all who witness the city's logs, and how many must have seen a head; signed by the city's root",
+        "./tongban directory witnesses hub water/keys/witness.line.json market/keys/witness.line.json --k 2",
+    ),
     "publish": ("sign a new head over the entries and put it where nodes pull it", "./tongban directory publish hub"),
     "withdraw": (
         "strike a grant and publish; nodes refuse it within their next pull",
@@ -57,6 +61,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     told = "strike this node and all grants that name it: the entries listed take their place"
     made["list"].add_argument("--instead-of", default="", metavar="NODE", help=told)
+    named = made["witnesses"]
+    named.add_argument("lines", type=Path, nargs="+", metavar="FILE", help="what `node witness` wrote, one a witness")
+    named.add_argument("--k", type=int, required=True, help="how many of them must have seen a head")
+    told = "this one does not belong to the administration (repeatable)"
+    named.add_argument("--outside", action="append", default=[], metavar="NAME", help=told)
     made["withdraw"].add_argument("grant", metavar="GRANT", help="the grant's id")
     revoke = made["revoke"]
     revoke.add_argument("key", metavar="KEY", help="the key's id")
@@ -66,7 +75,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     verbs = {
-        "init": _init, "show": _show, "grants": _grants, "list": _list,
+        "init": _init, "show": _show, "grants": _grants, "list": _list, "witnesses": _witnesses,
         "publish": _publish, "withdraw": _withdraw, "revoke": _revoke,
     }  # fmt: skip
     return verbs[args.verb](args)
@@ -161,6 +170,24 @@ def _list(args: argparse.Namespace) -> int:
     for name in names:
         console.say(f"listed: {name}")
     console.say(f"Nothing is public before ./tongban directory publish {args.folder}")
+    return 0
+
+
+def _witnesses(args: argparse.Namespace) -> int:
+    from tongban.cli import directory_steps, witnesses
+
+    bureau = directory_steps.opened(args.folder, pass_phrase())
+    body = witnesses.name_all(bureau, args.lines, args.k, args.outside, pass_phrase())
+    if args.json:
+        console.emit(
+            {"version": body["version"], "k": body["k"], "witnesses": [one["name"] for one in body["witnesses"]]}
+        )
+        return 0
+    for one in body["witnesses"]:
+        console.say(f"{one['name']}  {one['address']}{'  外部 outside' if one['outside'] else ''}")
+    if not any(one["outside"] for one in body["witnesses"]):
+        console.say("仅内部见证 · internal witnesses only: against whoever governs them all this shows nothing")
+    console.say(f"{args.k} must have seen a head. Nothing is public before ./tongban directory publish {args.folder}")
     return 0
 
 

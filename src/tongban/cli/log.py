@@ -107,7 +107,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _verify_folder(args: argparse.Namespace) -> int:
-    from tongban.cli import log_check, log_read, log_revoked
+    from tongban.cli import log_check, log_read, log_revoked, log_witnessed
     from tongban.cli.keyring import NoDirectory, keyring
     from tongban.tlog import segment
 
@@ -126,12 +126,16 @@ def _verify_folder(args: argparse.Namespace) -> int:
     count = found.found + len(foreign) + len(unbound) + len(beyond)
     if args.json:
         told = {**asdict(found), "found": count, "problems": [{**asdict(one)} for one in problems]}
+        told["witnessed"] = (seen := log_witnessed.witnessed(place, found.origin, ring)) and asdict(seen)
         told["void"] = [asdict(one) for one in void]
         console.emit({"holds": not count, "keys": ring.to_json() if ring else None, **told})
     else:
         _tell(place, found, ring, args.signatures)
         for one in problems[:_PROBLEMS_TOLD]:
             console.say(f"✗ {one.sentence()}")
+        seen = log_witnessed.witnessed(place, found.origin, ring)
+        for line in seen.sentences() if seen else ():
+            console.say(line)
         for uncounted in void:
             console.say(f"! 吊销 · {uncounted.sentence()}")
         first, covered = problems[0].sentence() if problems else "", log_check.covered(place)
@@ -295,17 +299,26 @@ def _tell_batches(found: "Found", named: Any) -> None:
 
 
 def _receipt(args: argparse.Namespace) -> int:
-    from tongban.cli import log_check, log_read
+    from tongban.cli import log_check, log_read, log_witnessed
+    from tongban.cli.keyring import keyring
 
     receipt = log_check.Receipt.read(_bytes(args.receipt))
     checks = log_check.provider_side(receipt, log_read.place(args.log))
     if args.own:
         checks += log_check.consumer_side(receipt, log_read.place(args.own))
     holds = all(good for good, _ in checks)
+    place = log_read.place(args.log)
+    seen = log_witnessed.witnessed(place, receipt.origin, keyring([], place))
+    under = seen is not None and receipt.entry < seen.entries
     if args.json:
-        console.emit({"holds": holds, "checks": [{"holds": good, "what": what} for good, what in checks]})
+        told = [{"holds": good, "what": what} for good, what in checks]
+        console.emit(
+            {"holds": holds, "checks": told, "witnessed": under, "outside": under and bool(seen and seen.outside)}
+        )
         return 0 if holds else 1
     _tell_checks(checks)
+    for line in seen.sentences() if seen and under else ("见证 · under no head that enough witnesses have seen",):
+        console.say(line)
     if holds:
         console.say("The receipt holds. That the log itself was not changed: ./tongban log verify DIR")
     else:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tongban.exchange.directory import Directory
 from tongban.exchange.listing import Witness, Witnessing
 from tongban.kit.durable import write_durably
-from tongban.kit.errors import Corrupt
+from tongban.kit.errors import Corrupt, Unavailable
 from tongban.kit.keys import PublicKey
 from tongban.node.source import DirectorySource, whole
 from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, parse, verify
@@ -53,6 +53,18 @@ class LogClosed(Corrupt):
     remedy = "Run the node that follows it; see docs/howto/compromised_key.md."
 
 
+class CopyUnconfirmed(Unavailable):
+    """A log that was brought back, and too few who can say whether it is the newest."""
+
+    code = "node.copy_unconfirmed"
+    message = "This log was brought here from elsewhere; {said} witnesses say what they saw of it last, {wanted} must."
+    remedy = "Start again when the directory and the witnesses can be reached; until then nobody knows what is missing."
+
+
+#: Witnesses that must say what they saw of a log that was brought back.
+PEERS = 2
+
+
 class Standing(NamedTuple):
     """How far the log is witnessed."""
 
@@ -76,21 +88,39 @@ class Cosigning:
         self._shown_at = 0.0
         self.shown = self._kept()
         self.standing: Standing | None = None
+        self._contradicted: LogContradicted | None = None
 
     @property
     def head(self) -> bytes | None:
-        return self.shown or self._log.note
+        """None too once a second history is proven: a reader is shown neither."""
+        return None if self._contradicted else self.shown or self._log.note
 
-    async def confirm(self) -> None:
-        """Ask every witness that answers what it saw last. Raises LogContradicted, LogClosed."""
+    async def confirm(self, copied: bool = False) -> None:
+        """Ask every witness that answers what it saw last. Raises LogContradicted, LogClosed.
+
+        copied: the log was brought here from elsewhere. Then PEERS witnesses must say what they saw: whoever keeps
+        silent may be the one who saw more. Raises CopyUnconfirmed.
+        """
         directory = self._source.current
         self._check_closed(directory)
-        if directory is None or directory.witnessing is None:
+        if directory is None:
+            if copied:
+                raise CopyUnconfirmed(said=0, wanted=PEERS)
             return
-        witnesses = directory.witnessing.of(self._log.origin)
-        for witness, note in zip(witnesses, await self._all(self._remembered(one) for one in witnesses), strict=True):
-            if note is not None:
+        witnesses = directory.witnessing.of(self._log.origin) if directory.witnessing else ()
+        said = 0
+        for witness, (status, note) in zip(witnesses, await self._all(map(self._asked, witnesses)), strict=True):
+            if status == 200 and _own_head(directory, self._log.origin, note) is not None:
                 self._compare(directory, witness, note)
+                said += 1
+            elif status == 404 and witness.name not in self._known_to():
+                said += 1
+            elif status == 404:
+                # Its cosignature stands in our own folder: it has forgotten, and says nothing of what came since.
+                _told.warning("witness %s has forgotten this log", witness.name)
+        wanted = min(PEERS, len(witnesses))
+        if copied and said < wanted:
+            raise CopyUnconfirmed(said=said, wanted=wanted)
 
     async def show(self) -> None:
         """Show the newest head to all witnesses, and keep what enough of them have cosigned.
@@ -98,10 +128,15 @@ class Cosigning:
         Raises LogContradicted, LogClosed, after the log was stopped.
         """
         self._check_closed(self._source.current)
-        directory, note = self._source.current, self._log.note
+        directory, note, now = self._source.current, self._log.note, asyncio.get_running_loop().time()
+        if self._contradicted is not None:
+            # It does not pass; once a minute is enough to say so.
+            if now < self._shown_at + AGAIN:
+                return
+            self._shown_at = now
+            raise self._contradicted
         if directory is None or directory.witnessing is None or note is None:
             return
-        now = asyncio.get_running_loop().time()
         if self._shown == (note, directory.witnessing) and now < self._shown_at + AGAIN:
             return
         quorum = directory.witnessing.quorum(self._log.origin)
@@ -156,9 +191,19 @@ class Cosigning:
         return [line.written() for line in parse(note + said)[2] if line[:2] == its][-1]
 
     async def _remembered(self, witness: Witness) -> bytes | None:
-        digest = sha256(self._log.origin.encode()).hexdigest()
-        status, said = await self._ask(witness, "GET", f"/witnessed/{digest}", b"")
+        status, said = await self._asked(witness)
         return said if status == 200 else None
+
+    async def _asked(self, witness: Witness) -> tuple[int, bytes]:
+        digest = sha256(self._log.origin.encode()).hexdigest()
+        return await self._ask(witness, "GET", f"/witnessed/{digest}", b"")
+
+    def _known_to(self) -> set[str]:
+        """Witnesses whose line stands below the head that was shown last."""
+        try:
+            return {line.name for line in parse(self.shown)[2]} if self.shown else set()
+        except CheckpointInvalid:
+            return set()
 
     def _compare(self, directory: Directory, witness: Witness, note: bytes) -> None:
         """Raises LogContradicted: `note` carries our own signature, and is no head of the log here."""
@@ -167,9 +212,9 @@ class Cosigning:
             return
         if head.size <= self._log.tree.size and self._log.tree.root_at(head.size) == head.root:
             return
-        error = LogContradicted(witness=witness.name, size=head.size)
-        self._log.stop(error.code)
-        raise error
+        self._contradicted = LogContradicted(witness=witness.name, size=head.size)
+        self._log.stop(self._contradicted.code)
+        raise self._contradicted
 
     # --- keeping --------------------------------------------------------------------------------------
 

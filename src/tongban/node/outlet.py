@@ -60,9 +60,16 @@ class Outlet:
     """Makes calls for the own department's systems."""
 
     def __init__(
-        self, member: str, key: Callable[[], SigningKey], source: DirectorySource, log: Log, clock: Clock
+        self,
+        member: str,
+        key: Callable[[], SigningKey],
+        source: DirectorySource,
+        log: Log,
+        clock: Clock,
+        promised: Callable[[int, str, int, str, int], None],
     ) -> None:
-        """`key` gives the key that signs calls now."""
+        """`key` gives the key that signs calls now; `promised` is told of each receipt (`Proving.promised`)."""
+        self._promised = promised
         self._member, self._key, self._source, self._log, self._clock = member, key, source, log, clock
         self._session: aiohttp.ClientSession | None = None
 
@@ -187,9 +194,9 @@ class Outlet:
         )
 
     async def _commit_answer(self, own: int, answer: Answer, persons: int) -> int:
-        envelope = answer.envelope
+        envelope, now = answer.envelope, self._clock.seconds()
         record = {
-            "at": stamp(self._clock.seconds()),
+            "at": stamp(now),
             "request_entry": own,
             "entry": envelope.entry,
             "leaf": envelope.leaf,
@@ -201,4 +208,5 @@ class Outlet:
             "signature": base64.b64encode(envelope.signature).decode(),
         }
         entry = await self._log.append({"kind": "answer", "n": persons}, record)
+        self._promised(entry.index, envelope.origin, envelope.entry, envelope.leaf, int(now))
         return entry.index

@@ -29,9 +29,10 @@ from tongban.node.adapters import connect
 from tongban.node.adapters.register import Bounds, Register
 from tongban.node.alarms import Alarm, of_directory, of_keys, of_log
 from tongban.node.app import ExchangeApp
+from tongban.node.backup import is_copy, settle
 from tongban.node.body import BodyReader
 from tongban.node.config import NodeConfig, RegisterConfig
-from tongban.node.cosigning import Cosigning, LogClosed, LogContradicted, Standing
+from tongban.node.cosigning import CopyUnconfirmed, Cosigning, LogClosed, LogContradicted, Standing
 from tongban.node.door import DoorApp
 from tongban.node.gate import Gate
 from tongban.node.journal import Journal
@@ -196,8 +197,8 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     desks = _desks(config, log, journal, persons, registers, store)
     bodies = BodyReader(config.limits.body_seconds)
     gate = Gate(config, keys.online, source, log, journal, desks, bodies, floored)
-    outlet = Outlet(config.member, keys.online, source, log, floored)
     proving = Proving(log, config.folder, source, floored)
+    outlet = Outlet(config.member, keys.online, source, log, floored, proving.promised)
     node = Node(
         config, floored, log, source, journal, persons, store, gate, outlet,
         None, None, bodies, registers, Cosigning(log, source), keys, proving, floored.seconds(),  # type: ignore[arg-type]
@@ -357,10 +358,11 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
         erase_abandoned(node.store.place(resource))
     await node.source.pull()
     try:
-        await node.cosigning.confirm()
-    except (LogContradicted, LogClosed):
+        await node.cosigning.confirm(is_copy(node.log.directory))
+    except (LogContradicted, LogClosed, CopyUnconfirmed):
         await node.cosigning.close()
         raise
+    settle(node.log.directory)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("tongban.node")
 
-#: Receipts looked after in one turn, for each log.
-AT_ONCE = 2_000
+#: Receipts remembered at once; what comes beyond waits in the own log and is read again from there.
+MOST = 100_000
+#: Bundles of 256 entries of one log that are looked at in one turn.
+AT_ONCE = 400
 _PATIENCE = 10
 
 
@@ -52,9 +54,18 @@ class Proving:
         self._session: aiohttp.ClientSession | None = None
         self.open: list[Promised] = []
         self.broken = 0
-        self._read = self._kept()  #: own entries before this one were looked at
+        self._left: int | None = self._kept()  #: own entries from here on were not taken up; None: all were
+        self._told = self._left  #: what the file says
+        self._before = self._left  #: own entries that were there a turn ago: their receipts have come by now
         if not self._place.exists():
-            self._keep()
+            write_durably(self._place, orjson.dumps({"from": self._told}))
+
+    def promised(self, own_entry: int, origin: str, entry: int, leaf: str, at: int) -> None:
+        """An answer came, and its entry is in the own log."""
+        if self._left is None and len(self.open) < MOST:
+            self.open.append(Promised(own_entry, origin, entry, leaf, at))
+        elif self._left is None:
+            self._left = own_entry
 
     def late(self, seconds: int) -> list[Promised]:
         """Receipts older than so many seconds that are not proven."""
@@ -63,17 +74,15 @@ class Proving:
 
     async def turn(self) -> None:
         """Look once after every log in which something was promised."""
-        self._take_up()
-        directory = self._source.current
-        if directory is None or not self.open:
-            return
-        settled: set[int] = set()
-        for origin in {one.origin for one in self.open}:
-            node = next((one for one in directory.nodes.values() if one.origin == origin), None)
-            if node is not None:
-                due = [one for one in self.open if one.origin == origin][:AT_ONCE]
-                settled |= await self._proven(directory, node, due)
-        self.open = [one for one in self.open if one.own_entry not in settled]
+        if self._left is not None and len(self.open) < MOST // 2:
+            self._take_up(self._left)
+        directory, settled = self._source.current, set()
+        for origin in {one.origin for one in self.open} if directory else ():
+            node = next((one for one in directory.nodes.values() if one.origin == origin), None) if directory else None
+            if directory is not None and node is not None:
+                settled |= await self._proven(directory, node, [one for one in self.open if one.origin == origin])
+        if settled:
+            self.open = [one for one in self.open if one.own_entry not in settled]
         self._keep()
 
     async def close(self) -> None:
@@ -82,17 +91,17 @@ class Proving:
 
     # --- own log --------------------------------------------------------------------------------------
 
-    def _take_up(self) -> None:
-        """The receipts that came since."""
-        size = self._log.tree.size
-        for one in self._log.entries(self._read):
-            if one.index >= size:
-                break
+    def _take_up(self, start: int) -> None:
+        """The receipts in the own log from entry `start` on: after a restart, or when there was room again."""
+        self._left = None
+        for one in self._log.entries(start):
+            if len(self.open) >= MOST:
+                self._left = one.index
+                return
             if b'"kind":"answer"' in one.leaf and one.record:
                 record = orjson.loads(one.record)
-                promise = record["origin"], record["entry"], record["leaf"], unstamp(record["at"])
-                self.open.append(Promised(one.index, *promise))
-        self._read = size
+                at = unstamp(record["at"])
+                self.open.append(Promised(one.index, record["origin"], record["entry"], record["leaf"], at))
 
     def _kept(self) -> int:
         """Where to begin: a log of before receipts were looked after begins with what comes."""
@@ -102,32 +111,43 @@ class Proving:
             return self._log.tree.size
 
     def _keep(self) -> None:
-        first = min((one.own_entry for one in self.open), default=self._read)
-        write_durably(self._place, orjson.dumps({"from": first}))
+        """Own entries before this need no look after a restart."""
+        waiting = [one.own_entry for one in self.open[:1]] + ([] if self._left is None else [self._left])
+        first = min([*waiting, self._before])
+        self._before = self._log.tree.size
+        if first != self._told:
+            write_durably(self._place, orjson.dumps({"from": first}))
+            self._told = first
 
     # --- another's log --------------------------------------------------------------------------------
 
     async def _proven(self, directory: Directory, node: Node, due: list[Promised]) -> set[int]:
         """Own entries of those that need no further look."""
         head = await self._head(directory, node)
-        covered = [one for one in due if head is not None and one.entry < head.size]
-        if head is None or not covered:
-            return set()
-        tiles = await self._tiles(node, {tile for one in covered for tile in needed(one.entry, head.size)})
-        settled = set()
-        for one in covered:
-            try:
-                found = leaf_under(head, one.entry, tiles)
-            except KeyError:
+        bundles: dict[int, list[Promised]] = {}
+        for one in due:
+            if head is not None and one.entry < head.size:
+                bundles.setdefault(one.entry // WIDTH, []).append(one)
+        settled: set[int] = set()
+        for index in sorted(bundles)[:AT_ONCE]:
+            assert head is not None
+            first = bundles[index][0].entry
+            tiles = await self._tiles(node, needed(first, head.size))
+            if tiles is None or leaf_under(head, first, tiles) is None:
                 continue
-            if found is None:
-                continue
-            settled.add(one.own_entry)
-            if found.hex() != one.leaf:
-                # Two signed statements of one provider that exclude each other: it is for a person to show them.
-                self.broken += 1
-                _log.error("receipt of own entry %s: %s holds another leaf", one.own_entry, one.origin)
+            # What leads from one leaf to the head is made of all others beside it, so they are proven with it.
+            hashes = next(data for tile, data in tiles.items() if (tile.level, tile.index) == (0, index))
+            for one in bundles[index]:
+                self._compare(one, hashes)
+                settled.add(one.own_entry)
         return settled
+
+    def _compare(self, one: Promised, hashes: bytes) -> None:
+        at = 32 * (one.entry % WIDTH)
+        if hashes[at : at + 32].hex() != one.leaf:
+            # Two signed statements of one provider that exclude each other: it is for a person to show them.
+            self.broken += 1
+            _log.error("receipt of own entry %s: %s holds another leaf", one.own_entry, one.origin)
 
     async def _head(self, directory: Directory, node: Node) -> Checkpoint | None:
         """The newest head that enough witnesses have seen."""
@@ -144,11 +164,14 @@ class Proving:
             return None
         return head
 
-    async def _tiles(self, node: Node, wanted: Iterable[Tile]) -> dict[Tile, bytes]:
+    async def _tiles(self, node: Node, wanted: Iterable[Tile]) -> dict[Tile, bytes] | None:
+        """None: the log does not give one of them."""
         found = {}
         for tile in wanted:
-            if (data := await self._get(node, tile.path, 32 * WIDTH)) is not None:
-                found[tile] = data
+            data = await self._get(node, tile.path, 32 * WIDTH)
+            if data is None or len(data) != 32 * tile.width:
+                return None
+            found[tile] = data
         return found
 
     async def _get(self, node: Node, path: str, most: int) -> bytes | None:

@@ -58,6 +58,7 @@ class DirectorySource:
         self._unkept = False  #: the disk did not take the directory in force
         self._turn = asyncio.Lock()  #: one looks at a time
         self._looked = 0.0  #: in the loop's time
+        self._looking: asyncio.Task[None] | None = None  #: on behalf of those who used an unknown key
 
     @property
     def memory_place(self) -> Path:
@@ -92,10 +93,15 @@ class DirectorySource:
 
         Whoever makes keys up must not send this node to the bureau with each of them: it looks once in AGAIN seconds.
         """
-        async with self._turn:
-            if self.current is known and asyncio.get_running_loop().time() >= self._looked + AGAIN:
-                await self._pull()
-            return self.current is not known
+        if self.current is not known:
+            return True
+        if self._looking is None or self._looking.done():
+            if not self._turn.locked() and asyncio.get_running_loop().time() < self._looked + AGAIN:
+                return False
+            self._looking = asyncio.create_task(self._look())
+        # A bureau that is slow must not hold up whoever asks: the look goes on, and the next one profits.
+        await asyncio.wait({self._looking}, timeout=AGAIN)
+        return self.current is not known
 
     async def _pull(self) -> bool:
         self._looked = asyncio.get_running_loop().time()
@@ -110,11 +116,14 @@ class DirectorySource:
         """Pull for ever, each time after `every` seconds give or take a tenth, so that nodes do not pull in step."""
         while True:
             await asyncio.sleep(every * random.uniform(0.9, 1.1))  # noqa: S311  jitter is no secret
-            try:
-                await self.pull()
-            except Exception as error:
-                # Whatever a source sends, the next one must be heard: it may revoke a key.
-                _log.error("directory not adopted: %s", type(error).__name__)
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self.pull()
+        except Exception as error:
+            # Whatever a source sends, the next one must be heard: it may revoke a key.
+            _log.error("directory not adopted: %s", type(error).__name__)
 
     def _take(self, raw: bytes, seen: Any) -> bool:
         adopted = self._judge(raw)
