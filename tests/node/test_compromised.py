@@ -11,7 +11,8 @@ import pytest
 from tests.node.asking import Asker
 from tests.node.conftest import NODES, free_ports
 from tests.node.place import CONSUMER, POLICE, PROVIDER, Place, lay_out
-from tests.node.running import NodeProcess, entries, until
+from tests.node.running import NodeProcess, entries, records, until
+from tests.node.test_door import asked
 from tongban.cli.main import main
 from tongban.kit.clock import stamp
 from tongban.tlog.checkpoint import Checkpoint, parse, sign
@@ -27,6 +28,8 @@ RUNNING = (PROVIDER, CONSUMER, POLICE)
 def city(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = lay_out(tmp_path_factory.mktemp("stolen"), free_ports(NODES), witnessed=True)
     place.refresh(PROVIDER)
+    file = place.node(CONSUMER) / "node.toml"
+    file.write_text(f"{file.read_text()}\n[limits]\nkey_settle_seconds = 3\n")
     return place
 
 
@@ -114,6 +117,15 @@ def test_a_department_whose_key_was_stolen_goes_on_and_loses_nothing(
     # The old log holds to its end, under the directory of today; the thief's further heads are nobody's.
     status, found = said(capsys, "log", "verify", provider.folder, "--signatures", "--directory", city.published)
     assert (status, found["holds"], found["entries"], found["problems"]) == (0, True, size, [])
+    assert (found["witnessed"]["entries"] <= size, found["witnessed"]["outside"]) == (True, False)
+    receipt = city.folder / "receipt.json"
+    first = entries(provider.log)[0]
+    origin = told[1]["closed"]["id"]
+    receipt.write_text(json.dumps({"origin": origin, "entry": 0, "leaf": leaf_hash(first.leaf).hex()}))
+    status, found = said(capsys, "log", "receipt", provider.folder, receipt)
+    assert (status, found["witnessed"], found["outside"]) == (0, True, False)
+    assert main(["log", "receipt", str(provider.folder), str(receipt)]) == 0
+    assert "仅内部见证 · internal witnesses only" in capsys.readouterr().out
     further, note = the_thiefs(city, provider, key)
     proof = further.consistency_proof(size, further.size)
     for name in (CONSUMER, POLICE):
@@ -154,4 +166,12 @@ def test_what_a_revoked_key_signed_counts_only_under_a_head_cosigned_before(
     _, found = said(capsys, "log", "verify", log, "--signatures", "--directory", city.published)
     [void] = [one for one in found["void"] if one["key"] == key.id]
     assert (void["counted"], void["count"], void["entries"]) == (0, len(signed), signed)
-    assert consumer.alive
+    # The root vouches for the next key, for a thief holds the present one; the node that runs takes it up.
+    made = said(capsys, "node", "rotate-key", consumer.folder, "--role", "online", "--office", office)[1]
+    assert said(capsys, "directory", "list", hub, made["entry"])[0] == 0
+    assert said(capsys, "directory", "publish", hub)[0] == 0
+    until(lambda: consumer.health()["keys"]["online"]["key"] == made["key"], "the next key signs")
+    usual = next(one for one in city.directory(city.config(NEW)).grants.values() if _is_like(one, city))
+    grant = {"tongban-grant": usual.id}
+    until(lambda: asked(consumer, **grant).status == 200, "the department asks again")
+    assert records(nodes[NEW].log, "call")[-1]["key"] == made["key"]
