@@ -15,6 +15,7 @@ from tests.node.running import Inside, NodeProcess, inside, until
 from tests.node.test_door import asked
 from tongban.kit.clock import stamp
 from tongban.kit.config import FileInvalid
+from tongban.node import setup
 from tongban.node.alarms import DAY, of_directory, of_keys, of_log
 from tongban.node.operation import COLUMNS, NAMES, number, read
 from tongban.node.program import _alarms
@@ -91,6 +92,17 @@ def test_a_log_is_told_of_when_nobody_sees_it_and_when_a_promise_is_not_kept(
     unproven: int, broken: int, age: float, wanted: int, codes: list[str]
 ) -> None:
     assert [one.code for one in of_log(unproven, broken, age, wanted, TODAY)] == codes
+
+
+def test_node_check_says_that_a_key_has_ended(place: Place) -> None:
+    ended, _ = place.online_key(900_002)
+    with inside(place, "twin-ended", CONSUMER) as twin:
+        folder = twin.node.config.folder
+        assert "node.key_ended" not in {one.where for one in setup.check(folder)}
+        (folder / "keys" / "online.json").unlink()
+        ended.write(folder / "keys" / "online.json")
+        found = {one.where: one for one in setup.check(folder)}
+    assert (found["node.key_ended"].holds, "rotate-key" in found["node.key_ended"].remedy) == (False, True)
 
 
 # --- promised leaves -------------------------------------------------------------------------------

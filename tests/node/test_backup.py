@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.node.asking import Asker
+from tests.node.asking import Asker, send
 from tests.node.conftest import NODES, free_ports
 from tests.node.place import CONSUMER, POLICE, PROVIDER, Place, lay_out
 from tests.node.running import NodeProcess, entries, until
@@ -151,3 +151,34 @@ def test_a_node_brought_back_asks_two_witnesses_what_they_saw_last(
         nodes[name].stop()
     assert provider.start().ready().send(asker.query()).status == 200
     shutil.rmtree(aside)
+
+
+def test_a_city_brought_back_as_a_whole_starts_for_its_nodes_are_each_others_witnesses(
+    city: Place, nodes: dict[str, NodeProcess], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asker, provider = Asker(city), nodes[PROVIDER]
+    assert provider.send(asker.query()).status == 200
+    until(lambda: cosigned(provider) == provider.size(), "the newest entry is cosigned")
+    for name, node in nodes.items():
+        node.stop()
+        assert said(capsys, "node", "backup", node.folder, tmp_path / name)[0] == 0
+        node.folder.rename(tmp_path / f"{name}-lost")
+        assert said(capsys, "node", "restore", tmp_path / name, node.folder)[0] == 0
+    shutil.copytree(tmp_path / f"{PROVIDER}-lost" / "facts", provider.folder / "facts")
+    # One alone is a witness to others, and takes no call.
+    provider.start()
+    until(lambda: refused_alone(city, provider), "it refuses calls")
+    for name in (CONSUMER, POLICE):
+        nodes[name].start()
+    for node in nodes.values():
+        node.ready()
+    assert provider.send(asker.query()).status == 200
+
+
+def refused_alone(city: Place, node: NodeProcess) -> bool:
+    port = city.config(PROVIDER).port
+    try:
+        got = send(port, Asker(city).query())
+    except OSError:
+        return False
+    return (got.status, got.code) == (503, "exchange.log_unavailable")

@@ -98,10 +98,9 @@ def step_of(code: str) -> int | None:
 
 
 def _records(place: Path, call: str) -> Iterator[dict[str, Any]]:
-    origin = place
     index = int(call) if call.isdigit() else _of_receipt(Path(call))
     if index is not None:
-        held = log_read.entry(origin, index)
+        held = log_read.entry(place, index)
         record = log_read.record_of(held) if held else None
         if held is not None and record is not None and log_read.leaf_of(held).get("kind") != "act":
             yield _whole(place, held, record)

@@ -27,6 +27,7 @@ from tongban.kit.keys import SigningKey, read_key
 from tongban.kit.statement import Statement
 from tongban.node import config as configs
 from tongban.node import setup
+from tongban.node.backup import settle
 from tongban.node.config import NodeConfig
 from tongban.rules.compile import CompiledRule
 from tongban.rules.vocabulary import VOCABULARY_VERSION
@@ -103,6 +104,8 @@ def _lay_node(place: Foundation, member: Member, bureau: Bureau, ports: Mapping[
     (folder / "node.toml").write_text(_node_file(place, member, bureau, ports))
     if not (folder / "keys").exists():
         setup.init(folder, member.node, member.code, bureau.root.digest, os.getuid())
+    # A demonstration city that was copied has its witnesses with it.
+    settle(folder / "log")
     # A city laid before there were witnesses.
     setup.add_key(folder, member.code, "witness")
 

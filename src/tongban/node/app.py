@@ -27,22 +27,29 @@ class ExchangeApp:
     def __init__(self, gate: Gate, answers: Callable[[], bool], open_log: OpenLog) -> None:
         self._call, self._answers, self._open = gate.call, answers, open_log.answer
         self.counts = Counts()
+        #: It is a witness, and nothing else yet: its own log may not be the newest.
+        self.waiting = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         path: bytes = scope.get("raw_path") or scope["path"].encode()
         if path == b"/healthz":
-            reply = _health_reply(self._answers())
+            reply = _health_reply(self._answers() and not self.waiting)
         else:
             if query := scope["query_string"]:
                 # No call has one, so no identifier can stand in an address: the gate knows no such path.
                 path += b"?" + query
             client = scope.get("client")
             peer = client[0] if client else ""
-            opened = None if path.startswith(b"/v1/") else await self._open(scope["method"], path, peer, receive)
-            reply = opened or await self._counted(scope, path, peer, receive)
+            reply = await self._reply(scope, path, peer, receive)
         await send_reply(send, reply)
+
+    async def _reply(self, scope: Scope, path: bytes, peer: str, receive: Receive) -> Reply:
+        if self.waiting and not path.startswith((b"/add-checkpoint", b"/witnessed/")):
+            return refused_reply(_WAITING)
+        opened = None if path.startswith(b"/v1/") else await self._open(scope["method"], path, peer, receive)
+        return opened or await self._counted(scope, path, peer, receive)
 
     async def _counted(self, scope: Scope, path: bytes, peer: str, receive: Receive) -> Reply:
         began = time.perf_counter()
@@ -57,6 +64,9 @@ def code_in(body: bytes) -> str:
         return outcome_of(str(orjson.loads(body)["code"]))
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return outcome_of("other")
+
+
+_WAITING = Refused("exchange.log_unavailable", "this node does not know yet whether its log is the newest")
 
 
 async def send_reply(send: Send, reply: Reply) -> None:

@@ -56,7 +56,7 @@ from tongban.tlog.witness import Witness
 _log = logging.getLogger("tongban.node")
 
 CHECKPOINT_SECONDS, PERSONS_SECONDS, KEYS_SECONDS, HOUR = 5, 2, 1, 3600
-PROVE_SECONDS, ALARM_SECONDS = 10, 15
+PROVE_SECONDS, ALARM_SECONDS, COPY_SECONDS = 10, 15, 20
 #: Snapshots of facts that stay beside those that an open round has pinned.
 SNAPSHOTS_KEPT = 3
 _PR_SET_PDEATHSIG = 1
@@ -357,26 +357,31 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     for resource in config.resources:
         erase_abandoned(node.store.place(resource))
     await node.source.pull()
+    words = ("header_seconds", "header_bytes", "connections_per_address")
+    patience: dict[str, Any] = {word: getattr(config.limits, word) for word in words}
+    tls, at_door = tls_files(config), door_socket(config)
+    exchange = listening(config.host, config.port)
+    servers = [(server(node.exchange, **patience, **tls), exchange)]
+    tasks: list[asyncio.Task[Any]] = []
+    if is_copy(node.log.directory):
+        tasks.append(asyncio.create_task(_served(*servers[0])))
     try:
-        await node.cosigning.confirm(is_copy(node.log.directory))
+        await _confirmed(node)
     except (LogContradicted, LogClosed, CopyUnconfirmed):
+        exchange.close()
         await node.cosigning.close()
         raise
     settle(node.log.directory)
+    node.exchange.waiting = False
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    tls, at_door = tls_files(config), door_socket(config)
-    exchange = listening(config.host, config.port)
-    words = ("header_seconds", "header_bytes", "connections_per_address")
-    patience = {word: getattr(config.limits, word) for word in words}
-    servers = [(server(node.exchange, **patience, **tls), exchange)]
     if at_door:
         servers.append((server(node.door, **patience), listening_at(at_door)))
     if config.door_port:
         servers.append((server(node.door, **patience), listening("127.0.0.1", config.door_port)))
-    tasks = [asyncio.create_task(_served(one, bound)) for one, bound in servers]
+    tasks += [asyncio.create_task(_served(one, bound)) for one, bound in servers[len(tasks) :]]
     tasks += [asyncio.create_task(job) for job in _jobs(node)]
     _settle_garbage()
     ready(exchange.getsockname()[1])
@@ -395,6 +400,25 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
         with contextlib.suppress(TongbanError, OSError):
             await last(node)
     node.log.close()
+
+
+async def _confirmed(node: Node) -> None:
+    """Done when the log here is known to hold what its witnesses have seen.
+
+    One that was brought back waits for them a while, and is a witness itself meanwhile: if all nodes of a city were
+    brought back at once, each would wait for the others. Raises LogContradicted, LogClosed, CopyUnconfirmed.
+    """
+    loop, copied = asyncio.get_running_loop(), is_copy(node.log.directory)
+    ends = loop.time() + COPY_SECONDS
+    node.exchange.waiting = copied
+    while True:
+        try:
+            return await node.cosigning.confirm(copied)
+        except CopyUnconfirmed:
+            if loop.time() >= ends:
+                raise
+        await asyncio.sleep(1)
+        await node.source.pull()
 
 
 def _settle_garbage() -> None:
