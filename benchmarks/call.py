@@ -1,8 +1,10 @@
 """`./tongban bench call`: what one signed, ticketed, granted, logged look-up costs the server, against a bare one.
 
 A node over a register of a million rows, 200 consumers, 32 callers on kept connections; every request is new, signed
-moments before it is sent, and each ticket serves six of them. CPU is the server process's own (user and system), so
-the callers' cost is not in it. Cold effects are warmed away first.
+moments before it is sent, and each ticket serves six of them. The register is SQLite, or with `register=postgresql` a
+PostgreSQL server beside the node, and the bare look-up then one by asyncpg over kept connections. CPU is the server
+process's own (user and system), so neither the callers' cost nor the database's is in it. Cold effects are warmed away
+first.
 """
 
 import asyncio
@@ -18,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,23 +59,31 @@ class Round:
     p50_ms: float
 
 
-def run(size: str = "default", rounds: int = 5, seconds: float = 4.0) -> list[dict[str, Any]]:
+def run(size: str = "default", rounds: int = 5, seconds: float = 4.0, register: str = "sqlite") -> list[dict[str, Any]]:
     """Figures of the call. `rounds` interleaved pairs of a direct and a signed stretch, medians."""
-    place = Path(tempfile.mkdtemp(prefix="bench-call-"))
+    place, numbers = Path(tempfile.mkdtemp(prefix="bench-call-")), keys(ROWS[size])
     try:
-        consumers, numbers = _world(place, ROWS[size])
-        with subprocess.Popen(
-            [sys.executable, str(Path(__file__).parent / "_call_server.py"), str(place / "node")],
-            stdout=subprocess.PIPE,
-        ) as server:
-            try:
-                assert server.stdout is not None
-                port = json.loads(server.stdout.readline())["port"]
-                return asyncio.run(_measured(place, server.pid, port, consumers, numbers, rounds, seconds))
-            finally:
-                server.terminate()
+        with REGISTERS[register](place, numbers) as lines:
+            return _run(place, numbers, lines, rounds, seconds, barred=register == "sqlite")
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _run(
+    place: Path, numbers: list[str], register: str, rounds: int, seconds: float, barred: bool
+) -> list[dict[str, Any]]:
+    consumers = _world(place, register)
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "_call_server.py"), str(place / "node")],
+        stdout=subprocess.PIPE,
+    ) as server:
+        try:
+            assert server.stdout is not None
+            port = json.loads(server.stdout.readline())["port"]
+            figures = asyncio.run(_measured(place, server.pid, port, consumers, numbers, rounds, seconds))
+        finally:
+            server.terminate()
+    return figures if barred else [{**figure, "bar": None, "holds": None} for figure in figures]
 
 
 # --- the world ------------------------------------------------------------------------------------
@@ -95,24 +107,40 @@ def keys(rows: int) -> list[str]:
     return sorted(found)
 
 
-def _register(place: Path, numbers: list[str]) -> None:
-    connection = sqlite3.connect(place / "register.db")
-    connection.execute(
-        "CREATE TABLE marriage (id_number TEXT PRIMARY KEY, spouse TEXT, status TEXT, registered_on TEXT,"
-        " place TEXT, certificate TEXT) WITHOUT ROWID"
-    )
-    rows = (
-        (n, "示例", "已婚" if i % 3 else "未婚", "2009-05-20", "110101", f"BJ{i:09d}") for i, n in enumerate(numbers)
-    )
-    connection.executemany("INSERT INTO marriage VALUES (?,?,?,?,?,?)", rows)
-    connection.commit()
-    connection.close()
+def _rows(numbers: list[str]) -> Iterator[tuple[str, ...]]:
+    for i, number in enumerate(numbers):
+        yield number, "示例", "已婚" if i % 3 else "未婚", "2009-05-20", "110101", f"BJ{i:09d}"
 
 
-def _world(place: Path, rows: int) -> tuple[list[Consumer], list[str]]:
+_COLUMNS = "id_number TEXT PRIMARY KEY, spouse TEXT, status TEXT, registered_on TEXT, place TEXT, certificate TEXT"
+
+
+@contextmanager
+def _sqlite(place: Path, numbers: list[str]) -> Iterator[str]:
+    with closing(sqlite3.connect(place / "register.db")) as office, office:
+        office.execute(f"CREATE TABLE marriage ({_COLUMNS}) WITHOUT ROWID")
+        office.executemany("INSERT INTO marriage VALUES (?,?,?,?,?,?)", _rows(numbers))
+    yield f'url = "sqlite:///{place}/register.db"\n'
+
+
+@contextmanager
+def _postgresql(_: Path, numbers: list[str]) -> Iterator[str]:
+    from tests.postgres import PASSWORD, serving
+
+    with serving() as server:
+        database = server.database("bench", f"CREATE TABLE marriage ({_COLUMNS})")
+        server.fill(database, "marriage", list(_rows(numbers)))
+        server.run("VACUUM ANALYZE marriage", database)
+        os.environ["BENCH_REGISTER_PASSWORD"] = PASSWORD
+        yield f'url = "{server.url(database)}"\npassword_env = "BENCH_REGISTER_PASSWORD"\n'
+
+
+#: By kind: fills a register, and gives the lines of node.toml that say where it is.
+REGISTERS = {"sqlite": _sqlite, "postgresql": _postgresql}
+
+
+def _world(place: Path, register: str) -> list[Consumer]:
     clock = MachineClock()
-    numbers = keys(rows)
-    _register(place, numbers)
     bureau = Bureau.create(place / "hub", "bench", code(0), clock)
     provider = Office(place / "provider", code(1))
     folder = place / "node"
@@ -120,7 +148,7 @@ def _world(place: Path, rows: int) -> tuple[list[Consumer], list[str]]:
     (folder / "node.toml").write_text(
         f'[node]\nid = "civil-affairs"\nmember = "{code(1)}"\nport = 0\ndirectory = "{bureau.public}"\n'
         f'directory_root = "{bureau.root.digest}"\n[limits]\ncalls_per_second = 1000000\nburst = 1000000\n'
-        f'[register.marriage]\nurl = "sqlite:///{place}/register.db"\n[resource."{RESOURCE}"]\nregister = "marriage"\n'
+        f'[register.marriage]\n{register}[resource."{RESOURCE}"]\nregister = "marriage"\n'
         'point = "SELECT status, registered_on, place, certificate FROM marriage WHERE id_number = :key"\n'
         'fields = ["status", "registered_on", "place", "certificate"]\n'
     )
@@ -142,7 +170,7 @@ def _world(place: Path, rows: int) -> tuple[list[Consumer], list[str]]:
         consumers.append(Consumer(code(n), online, of_tickets, str(grant.body["id"])))
     bureau.put(*entries)
     bureau.publish()
-    return consumers, numbers
+    return consumers
 
 
 def _member(bureau: Bureau, office: Office) -> statement.Statement:

@@ -21,7 +21,7 @@ Usage = namedtuple("Usage", "total used free")
 
 def test_every_check_names_itself_and_advises_only_where_something_is_wrong():
     findings = list(doctor.examine(ROOT))
-    assert len({finding.name for finding in findings}) == len(findings) == 12
+    assert len({finding.name for finding in findings}) == len(findings) == 13
     assert all(finding.said for finding in findings)
     assert all(finding.state == "good" or finding.advice for finding in findings)
 
@@ -110,6 +110,19 @@ class Stamped:
         (self.root / ".venv" / "tongban.json").write_text(json.dumps(stamp))
 
 
+def test_a_root_without_an_account_for_the_tests_database_is_warned_of(monkeypatch):
+    def nobody(name):
+        raise KeyError(name)
+
+    assert doctor.database(ROOT).state == "good"
+    monkeypatch.setattr(doctor.pwd, "getpwnam", nobody)
+    states = []
+    for uid in (0, 1000):
+        monkeypatch.setattr(doctor.os, "geteuid", lambda uid=uid: uid)
+        states.append(doctor.database(ROOT).state)
+    assert states == ["warning", "good"]
+
+
 def test_the_environment_s_age_is_told(tmp_path):
     Stamped(tmp_path)
     assert doctor.environment(tmp_path) == doctor.Finding("environment", "good", "run packages, made 2 days ago in 9 s")
@@ -132,4 +145,4 @@ def test_the_doctor_needs_no_package_at_all():
     environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": os.environ["PATH"]}
     told = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert told.returncode in (0, 1), told.stderr
-    assert len(told.stdout.splitlines()) == 12
+    assert len(told.stdout.splitlines()) == 13

@@ -1,139 +1,45 @@
-"""Rounds in a hamlet while nodes, and the commands that run the rounds, are killed by SIGKILL at random instants.
+"""Rounds in a hamlet while nodes, witnesses, the supervisor and the commands that run the rounds are killed by SIGKILL.
 
-The round that `up` held before is the undisturbed one. The others have its secret and its parties' shares, so that
-everything down to the winners must come out as the same bytes. SIGKILL is no power cut.
+Half of the kills fall at random instants, half at chosen calls of the victim's own. The round that `up` held before is
+the undisturbed one. The others have its secret and its parties' shares, so that everything down to the winners must
+come out as the same bytes. SIGKILL is no power cut.
 """
 
-import os
 import random
-import shutil
-import signal
 import subprocess
-import threading
-import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 
+from tests.crash.disturbed import Disturbed, Struck, of_city
+from tests.crash.strikes import ROLES, planned
 from tests.full import count, seed
-from tests.journeys.town import ENVIRONMENT, REVIEWER, ROOT, Town, alive, command, until
+from tests.journeys.town import ENVIRONMENT, ROOT, Town, alive, command, until
 from tongban.cli import log_check, log_read
 from tongban.cli.keyring import read as read_directory
 from tongban.exchange.grant import Quota
 from tongban.kit.errors import Refused
 from tongban.node import config as configs
 from tongban.node.program import build
-from tongban.tlog.tree import leaf_hash
+from tongban.tlog.checkpoint import parse
+from tongban.tlog.tree import Tree, leaf_hash
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(580)]
 
-KILLS_A_ROUND = 4
-ROUNDS = -(-count("kills", KILLS_A_ROUND, 60) // KILLS_A_ROUND)
-#: Verbs of a round, and how likely a kill falls into each.
-STEPS = {"new": 1, "verify": 8, "decide": 1, "freeze": 3, "draw": 3, "publish": 1}
-RUNNER = "runner"
+KILLS_A_ROUND = 8
+KILLS = count("kills", KILLS_A_ROUND, 200)
+ROUNDS = -(-KILLS // KILLS_A_ROUND)
 SAME = ("verdicts/verdicts.parquet", "decisions/decisions.parquet", "frozen/decisions.parquet", "frozen/codes.parquet",
         "frozen/persons/pool.csv", "frozen/units/pool.csv", "drawn/persons/winners.csv", "drawn/units/winners.csv",
         "drawn/winners.parquet")  # fmt: skip
 
 
-@dataclass
-class Kill:
-    """One SIGKILL: in which step, whom, and how long after the victim was first seen to write something."""
-
-    step: str
-    victim: str
-    delay: float
-    done: bool = False
-
-
-def planned(chance: random.Random, nodes: list[str]) -> list[Kill]:
-    """Most kills fall while departments are asked; later only the asking node and the runner have work."""
-    steps = chance.choices(list(STEPS), list(STEPS.values()), k=KILLS_A_ROUND)
-    asked = [*nodes, RUNNER, RUNNER, "transport", "public-security"]
-    victims = {"verify": asked, "decide": [RUNNER], "publish": [RUNNER]}
-    return [
-        Kill(
-            step,
-            chance.choice(victims.get(step, [RUNNER, "transport"])),
-            chance.choice((0.0, 0.002, chance.random() / 4)),
-        )
-        for step in steps
-    ]
-
-
-class Disturbed:
-    """One round, step by step as commands, each taken again until it is done, and what is killed meanwhile."""
-
-    def __init__(self, town: Town, id: str, kills: list[Kill]) -> None:
-        self.town, self.id, self.kills = town, id, kills
-        self.runner: subprocess.Popen | None = None
-        self.statuses: Counter = Counter()
-        town.round(id).mkdir()
-        shutil.copy(town.round(town.first_round) / "round.key", town.round(id) / "round.key")
-        shutil.copytree(town.folder / "parties" / town.first_round, town.folder / "parties" / id)
-
-    def carry_through(self) -> "Disturbed":
-        for step in STEPS:
-            mine = [kill for kill in self.kills if kill.step == step]
-            killer = threading.Thread(target=lambda mine=mine: [self._strike(kill) for kill in mine])
-            self.runner = None
-            killer.start()
-            self._take(step)
-            killer.join()
-        return self
-
-    def _take(self, step: str) -> None:
-        words = ("round", step, self.id, "--city", self.town.folder)
-        more = ("--reviewer", REVIEWER) if step == "publish" else ()
-        ends = time.monotonic() + 120
-        status = None
-        while status != 0:
-            assert time.monotonic() < ends, f"{step} is not done after 120 s: {self.statuses}"
-            with subprocess.Popen(
-                command(*words, *more), cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            ) as self.runner:
-                said = self.runner.stdout.read()
-            status = self.runner.returncode
-            self.statuses[step, status] += 1
-            # 1: a department is silent; 3: the own node's door is shut. Anything else no repetition would heal.
-            assert status in (0, 1, 3, -signal.SIGKILL), (step, status, said.decode()[-2000:])
-
-    # --- killing --------------------------------------------------------------------------------------
-
-    def _strike(self, kill: Kill) -> None:
-        """Wait until the victim writes something, or the runner is done without that; a little more; then kill."""
-        size = self._written(kill.victim)
-        while self._written(kill.victim) == size and (self.runner is None or self.runner.poll() is None):
-            time.sleep(0.001)
-        time.sleep(kill.delay)
-        ends = time.monotonic() + 60
-        while not kill.done and time.monotonic() < ends:
-            if (pid := self._pid(kill.victim)) is not None:
-                os.kill(pid, signal.SIGKILL)
-                kill.done = True
-            else:
-                time.sleep(0.001)
-
-    def _pid(self, victim: str) -> int | None:
-        """Its process. Where the runner has nothing left to do, its own node falls instead."""
-        if victim == RUNNER and self.runner is not None and self.runner.poll() is None:
-            return self.runner.pid
-        return self.town.children().get("transport" if victim == RUNNER else victim)
-
-    def _written(self, victim: str) -> int:
-        """Grows with everything that the victim writes."""
-        if victim == RUNNER:
-            return sum(len(names) + len(folders) for _, folders, names in os.walk(self.town.round(self.id)))
-        return (self.town.logs()[victim] / "entries" / "00000000.log").stat().st_size
-
-
 @pytest.fixture(scope="module")
 def town(tmp_path_factory):
-    running = Town(tmp_path_factory.mktemp("kills") / "hamlet").start()
+    running = Struck(tmp_path_factory.mktemp("kills") / "hamlet").start()
     yield running
     if running.process.poll() is None:
         running.stop()
@@ -143,19 +49,29 @@ def town(tmp_path_factory):
 def rounds(town):
     """Every disturbed round, carried through; then all nodes answer again and nothing is left to be committed."""
     chance = random.Random(seed())
-    made = []
+    kills, made = planned(chance, KILLS), []
     for number in range(ROUNDS):
-        one = Disturbed(town, f"kills-{number}", planned(chance, town.nodes)).carry_through()
-        made.append(one)
+        mine = kills[number::ROUNDS]
+        made.append(Disturbed(town, f"kills-{number}", mine, chance).carry_through())
     until(lambda: all(alive(town.pid(node)) for node in town.nodes), "every node answers again")
     until(town.persons_committed, "the persons of every batch are committed")
     return made
 
 
-def test_every_kill_fell_on_a_living_process(rounds):
+def test_every_role_was_killed_as_often_as_the_others_and_mostly_where_it_was_to_be(rounds):
     kills = [kill for one in rounds for kill in one.kills]
-    assert len(kills) == ROUNDS * KILLS_A_ROUND
-    assert all(kill.done for kill in kills)
+    assert len(kills) == KILLS
+    assert Counter(kill.role for kill in kills) == dict.fromkeys(ROLES, KILLS // len(ROLES))
+    assert all(kill.struck for kill in kills)
+    chosen = [kill.struck for kill in kills if kill.point]
+    # A point that a short step does not come to is the exception.
+    assert chosen.count("chosen") * 2 >= len(chosen)
+
+
+def test_no_child_of_a_killed_supervisor_outlives_the_start_of_the_next(town, rounds):
+    assert town.starts > 1
+    assert town.left == []
+    assert of_city(town.folder) == set(town.children().values())
 
 
 def test_a_round_in_which_everything_is_killed_ends_in_the_bytes_of_one_in_which_nothing_is(town, rounds):
@@ -206,14 +122,40 @@ def test_every_question_was_answered_once_and_its_persons_committed_once(town, r
         assert set(keys.values()) == {1}
 
 
-def test_a_stage_that_was_logged_again_is_the_same_stage(town, rounds):
-    digests = defaultdict(set)
+def test_every_stage_of_every_round_stands_in_the_log_once_however_often_it_was_asked_for(town, rounds):
+    stages = Counter()
     for one in town.entries("transport"):
         if kind(one) == "round":
             body = log_read.leaf_of(one)["body"]
-            digests[body["round"], body["stage"]].add(body["digest"])
-    assert len(digests) == 5 * (ROUNDS + 1)
-    assert {len(found) for found in digests.values()} == {1}
+            stages[body["round"], body["stage"]] += 1
+    assert len(stages) == 5 * (ROUNDS + 1)
+    assert set(stages.values()) == {1}
+
+
+def test_whatever_a_witness_remembers_is_a_head_of_the_log_as_it_is(town, rounds):
+    trees = {}
+    for origin, place in logs_by_origin(town).items():
+        trees[origin] = Tree()
+        for one in log_read.entries(place):
+            trees[origin].extend(leaf_hash(one.leaf))
+    remembered = [note for node in town.nodes for note in (town.folder / "nodes" / node / "witness").glob("*.note")]
+    assert len(remembered) >= len(town.nodes) * (len(town.nodes) - 1)
+    for place in remembered:
+        head = parse(place.read_bytes())[0]
+        assert trees[head.origin].root_at(head.size) == head.root, place
+
+
+def test_no_witness_cosigned_two_heads_of_one_size_nor_a_smaller_one_after_a_larger(town, rounds):
+    assert len(town.witnessed) > len(town.nodes)
+    for who, heads in town.witnessed.items():
+        assert heads == sorted(heads), who
+        assert len(dict(heads)) == len(set(heads)), who
+
+
+def test_a_head_that_enough_have_seen_carries_each_cosignature_once(town, rounds):
+    for node in town.nodes:
+        lines = parse((town.logs()[node] / "cosigned").read_bytes())[2]
+        assert len({line.name for line in lines}) == len(lines) > 2
 
 
 def test_anybody_finds_that_every_draw_holds_and_was_frozen_before_it(town, rounds):

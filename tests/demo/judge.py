@@ -8,7 +8,19 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tests.demo.reader import DOMAINS, FITTING, USED, Facts, citizen, facts_of, merged, name_of, other, raw_rows
+from tests.demo.reader import (
+    DOMAINS,
+    FITTING,
+    OF_UNITS,
+    USED,
+    Facts,
+    citizen,
+    facts_of,
+    merged,
+    name_of,
+    other,
+    raw_rows,
+)
 
 Verdict = tuple[str, str]  #: met, not_met or unknown (of a line: the decision); the reason
 
@@ -63,15 +75,22 @@ class Judge:
     facts: dict[str, Facts]
     lines: list[dict[str, Any]]
 
-    def ask(self, rule: str, key: tuple[str, str] | None, name: str | None) -> Verdict:
+    def ask(
+        self, rule: str, key: tuple[str, str] | None, name: str | None, numbers: tuple[str | None, ...] = ()
+    ) -> Verdict:
         if key is None:
             return "unknown", "bad_identifier"
         register, judge, silence = RULES[rule]
         facts = self.facts[register]
-        if key in facts.doubtful or (register == "vat" and key in self.facts["taxpayer"].doubtful):
+        offices = [self.facts[one] for one in ("vat", "taxpayer", "fixed_investment") if one in self.facts]
+        if key in facts.doubtful or (register == "vat" and any(key in office.doubtful for office in offices)):
             return "unknown", "doubtful_record"
         if register == "vat":
-            return vat(self, key)
+            if not any(key in office.rows for office in offices):
+                return silence
+            return judge(self, key, numbers)
+        if rule == "body" and key in facts.rows:
+            return one_code(numbers, judge(self, facts.rows[key], name))
         if key not in facts.rows:
             # A passport number has no check character, so that of foreigners silence says nothing of a licence.
             return ("unknown", "no_record") if rule == "driving_licence" and key[0] != "citizen" else silence
@@ -88,26 +107,34 @@ class Judge:
             if len({(name_of(line["name"]), citizen(line["handler_number"])) for line in same}) > 1:
                 found |= {line["application"]: ("needs_person", "conflicting_applications") for line in same}
                 continue
-            for line in sorted(same, key=lambda line: (line["submitted_on"], line["application"]))[1:]:
-                found[line["application"]] = ("not_eligible", "duplicate_application")
+            seen = set()
+            for line in sorted(same, key=lambda line: (line["submitted_on"], line["application"])):
+                number = code_numbers(line)[0] if line["handler_number"] else ""
+                if number in seen:
+                    found[line["application"]] = ("not_eligible", "duplicate_application")
+                seen.add(number)
         return found
 
     def subject(self, line: dict[str, Any]) -> tuple[str, str] | None:
         """Of a line whose kind is known and whose document fits it."""
         kind, document_type = other(line["kind"]), other(line["document_type"])
-        if kind not in FITTING or document_type not in FITTING[kind]:
+        if kind not in FITTING or document_type not in FITTING[kind] or not self.in_time(document_type):
             return None
         domain, reading = DOMAINS[document_type]
         key = reading(line["document_number"])
         return (domain, key) if key else None
 
+    def in_time(self, document_type: str) -> bool:
+        since, until = OF_UNITS.get(document_type, ("0", "9"))
+        return since <= self.at.isoformat() <= until
+
     def decide_line(self, line: dict[str, Any]) -> Verdict:
         kind, document_type = other(line["kind"]), other(line["document_type"])
-        if kind not in KINDS:
+        if kind not in FITTING:
             return "needs_person", "no_applicable_rule"
-        if document_type not in FITTING[kind]:
+        if document_type not in FITTING[kind] or not self.in_time(document_type):
             return "needs_person", "bad_identifier"
-        first, others = KINDS[kind]
+        first, others = (KINDS | units_on(self.at))[kind]
         subject = self.subject(line)
         verdicts = []
         for rule in first:
@@ -117,12 +144,29 @@ class Judge:
                 who, name = (("citizen", number) if number else None), line["handler_name"]
             verdicts.append(self.ask(rule, who, name_of(name)))
         if all(verdict == "met" for verdict, _ in verdicts):
-            verdicts += [self.ask(rule, subject, name_of(line["name"])) for rule in others]
+            numbers = code_numbers(line)
+            verdicts += [self.ask_all(rule, subject, name_of(line["name"]), numbers) for rule in others]
         for wanted, decision in (("not_met", "not_eligible"), ("unknown", "needs_person")):
             for verdict, reason in verdicts:
                 if verdict == wanted:
                     return decision, reason
         return "eligible", ""
+
+    def ask_all(
+        self, rules: str, key: tuple[str, str] | None, name: str | None, numbers: tuple[str | None, ...]
+    ) -> Verdict:
+        """Rules with | between them: one met is enough, all not met is none, and anything else is open."""
+        found = [self.ask(rule, key, name, numbers) for rule in rules.split("|")]
+        return min(found, key=lambda verdict: ("met", "unknown", "not_met").index(verdict[0]))
+
+
+def code_numbers(line: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Of a unit: which code of the year, and which of those for ordinary cars."""
+    first = other(line["code_number"]) or "1"
+    return tuple(  # type: ignore[return-value]
+        (one if int(one) < 13 else "more") if one.isascii() and one.isdigit() and one[0] != "0" else None
+        for one in (first, other(line["ordinary_number"]) or first)
+    )
 
 
 def identity(asked: Judge, rows: list[dict[str, Any]], name: str | None) -> Verdict:
@@ -244,18 +288,70 @@ def body(asked: Judge, rows: list[dict[str, Any]], name: str | None) -> Verdict:
     return judged(met, (good is False, "body_cancelled"), default="body_expired")
 
 
-def vat(asked: Judge, key: tuple[str, str]) -> Verdict:
-    payments, taxpayers = asked.facts["vat"].rows.get(key), asked.facts["taxpayer"].rows.get(key)
-    if not payments and not taxpayers:
-        return "unknown", "no_record"
-    row = merged(taxpayers) if taxpayers else {"state": None, "registered_on": None}
-    sums: dict[int, int] = defaultdict(int)
-    for payment in payments or []:
-        sums[payment["treasury_date"].year] += payment["amount"]
-    good = equal(row["state"], "正常")
-    new = least(row["registered_on"], date(asked.at.year, 1, 1))
-    enough = or3(sums[asked.at.year - 1] >= 5_000_000, and3(new, sums[asked.at.year] >= 5_000_000))
-    return judged(and3(good, enough), (good is False, "taxpayer_state"), default="vat_too_low")
+def one_code(numbers: tuple[str | None, ...], found: Verdict) -> Verdict:
+    """A social body has one code a year; what is cancelled comes before that."""
+    if numbers[0] == "1" or found[1] == "body_cancelled":
+        return found
+    if numbers[0] is not None:
+        return "not_met", "too_many_codes"
+    return found if found[0] == "not_met" else ("unknown", "missing_value")
+
+
+def taxpayer(asked: Judge, key: tuple[str, str]) -> dict[str, Any]:
+    rows = asked.facts["taxpayer"].rows.get(key)
+    return {"state": None, "registered_on": None, "industry": None} | (merged(rows) if rows else {})
+
+
+def in_year(asked: Judge, register: str, key: tuple[str, str], year: int) -> int:
+    rows = asked.facts[register].rows.get(key, [])
+    return sum(row["amount"] for row in rows if (row.get("treasury_date") or row["invested_on"]).year == year)
+
+
+def steps(amount: int, first: int, further: int) -> int:
+    """How many codes an amount is enough for."""
+    return 0 if amount < first else 1 + (amount - first) // further
+
+
+def reached(number: str | None, codes: int, most: int) -> bool | None:
+    """Whether so many codes are enough for the one of the number; a number beyond the most never is."""
+    if number is None:
+        return None if codes else False
+    return number != "more" and int(number) <= min(codes, most)
+
+
+def registration(asked: Judge, key: tuple[str, str], numbers: tuple[str | None, ...]) -> Verdict:
+    state = taxpayer(asked, key)["state"]
+    return judged(None if state is None else state != "注销", default="tax_registration_cancelled")
+
+
+def vat(asked: Judge, key: tuple[str, str], numbers: tuple[str | None, ...]) -> Verdict:
+    year, payer = asked.at.year, taxpayer(asked, key)
+    last, this = (steps(in_year(asked, "vat", key, one), 5_000_000, 50_000_000) for one in (year - 1, year))
+    good = equal(payer["state"], "正常")
+    number, ordinary = numbers
+    if year < 2014:
+        more = number == "more"
+        enough = reached(number, last, 12) if not more else (None if last > 12 else False)
+        reasons = (good is False, "taxpayer_state"), (more and last > 12, "number_beyond_steps")
+        return judged(and3(good, enough), *reasons, default="vat_too_low")
+    most = 8 if year < 2021 else 12
+    new = least(payer["registered_on"], date(year, 1, 1))
+    enough = or3(reached(number, last, most), and3(new, reached(number, this, most)))
+    beyond = number is not None and (number == "more" or int(number) > most)
+    reasons = [(good is False, "taxpayer_state"), (beyond, "too_many_codes")]
+    few = reached(ordinary, 6, 6) if year >= 2021 else True
+    return judged(and3(good, enough, few), *reasons, (few is False, "too_many_ordinary_codes"), default="vat_too_low")
+
+
+def investment(asked: Judge, key: tuple[str, str], numbers: tuple[str | None, ...]) -> Verdict:
+    payer = taxpayer(asked, key)
+    last = in_year(asked, "fixed_investment", key, asked.at.year - 1)
+    good, industry, few = equal(payer["state"], "正常"), payer["industry"], reached(numbers[1], 6, 6)
+    invests = None if industry is None else industry in ("制造业", "信息传输、软件和信息技术服务业")
+    enough = reached(numbers[0], steps(last, 1_000_000_000, 2_000_000_000), 12)
+    reasons = (good is False, "taxpayer_state"), (invests is False, "other_industry")
+    further = (numbers[0] == "more", "too_many_codes"), (few is False, "too_many_ordinary_codes")
+    return judged(and3(good, invests, few, enough), *reasons, *further, default="investment_too_low")
 
 
 RULES: dict[str, Any] = {
@@ -271,7 +367,10 @@ RULES: dict[str, Any] = {
     "tax": ("income_tax", tax, ("not_met", "no_tax_record")),
     "business": ("business_licence", business, ("unknown", "no_record")),
     "code": ("organisation_code", code, ("unknown", "no_record")),
+    "credit_code": ("credit_code", business, ("unknown", "no_record")),
+    "registration": ("vat", registration, ("unknown", "no_record")),
     "vat": ("vat", vat, ("unknown", "no_record")),
+    "investment": ("vat", investment, ("unknown", "no_record")),
     "body": ("social_body", body, ("unknown", "no_record")),
 }
 _CAR = ("driving_licence", "no_vehicle", "no_scrap")
@@ -280,6 +379,12 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "foreign": (("lodging",), _CAR),
     "work_permit": (("identity",), ("work_permit", *_CAR)),
     "residence_permit": (("identity",), ("residence_permit", "insurance", "tax", *_CAR)),
-    "enterprise": (("identity",), ("business", "code", "vat")),
-    "social_body": (("identity",), ("body", "code")),
 }
+
+
+def units_on(at: date) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    if at < date(2015, 10, 1):
+        enterprise: tuple[str, ...] = ("business", "code", "registration", "vat")
+        return {"enterprise": (("identity",), enterprise), "social_body": (("identity",), ("body", "code"))}
+    tax = "vat" if at < date(2021, 1, 1) else "vat|investment"
+    return {"enterprise": (("identity",), ("credit_code", tax)), "social_body": (("identity",), ("body",))}

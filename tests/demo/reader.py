@@ -71,6 +71,17 @@ def document(raw: str | None) -> str | None:
 
 def organisation(raw: str | None) -> str | None:
     text = stripped(raw or "").upper().replace("-", "")
+    if len(text) == 18:
+        alphabet = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+        if not re.fullmatch(f"[{alphabet}]{{2}}[0-9]{{6}}[{alphabet}]{{10}}", text):
+            return None
+        # Horner's scheme from the right: the whole code is a multiple of 31.
+        whole = 0
+        for one in reversed(text[:17]):
+            whole = whole * 3 + alphabet.index(one)
+        if (whole + alphabet.index(text[17])) % 31:
+            return None
+        text = text[8:17]
     if not re.fullmatch(r"[0-9A-Z]{8}[0-9X]", text):
         return None
     weights = (3, 7, 9, 10, 5, 8, 4, 2)
@@ -86,12 +97,14 @@ DOMAINS = {
     "护照": ("passport", document),
     "外国人永久居留身份证": ("foreign_permit", document),
     "组织机构代码": ("organisation_code", organisation),
+    "统一社会信用代码": ("organisation_code", organisation),
 }
-FOREIGN = frozenset(DOMAINS) - {"身份证", "组织机构代码"}
+OF_UNITS = {"组织机构代码": ("2011-01-01", "2017-12-31"), "统一社会信用代码": ("2015-10-01", "9999-12-31")}
+FOREIGN = frozenset(DOMAINS) - {"身份证", *OF_UNITS}
 FITTING = {
     **dict.fromkeys(("resident", "work_permit", "residence_permit"), frozenset({"身份证"})),
     "foreign": FOREIGN,
-    **dict.fromkeys(("enterprise", "social_body"), frozenset({"组织机构代码"})),
+    **dict.fromkeys(("enterprise", "social_body"), frozenset(OF_UNITS)),
 }
 
 # --- Section 5: raw rows to keys ----------------------------------------------------------------
@@ -106,6 +119,8 @@ CODES = {
     ("work_residence_permit", "status"): "有效 注销",
     ("work_residence_permit", "holder"): "本人 随员",
     ("business_licence", "status"): "存续 吊销 注销 迁出",
+    ("credit_code", "status"): "存续 吊销 注销 迁出",
+    ("taxpayer", "industry"): "制造业 信息传输、软件和信息技术服务业 批发和零售业 建筑业 租赁和商务服务业 其他",
     ("organisation_code", "status"): "有效 注销",
     ("social_body", "status"): "正常 注销 撤销",
     ("taxpayer", "state"): "正常 非正常 注销",
@@ -120,16 +135,18 @@ USED = {
     "work_residence_permit": "holder valid_from valid_until status",
     "income_tax": "amount treasury_date",
     "vat": "amount treasury_date",
-    "taxpayer": "registered_on state",
+    "taxpayer": "registered_on state industry",
+    "fixed_investment": "amount invested_on",
     "business_licence": "status registered_division",
+    "credit_code": "status registered_division",
     "organisation_code": "status valid_until",
     "social_body": "status valid_until",
 }
 DAYS = {
     *("valid_from", "valid_until", "scrap_due_on", "document_valid_until", "lodging_since"),
-    *("treasury_date", "registered_on"),
+    *("treasury_date", "registered_on", "invested_on"),
 }
-NUMBERS = ("id_number", "owner_number", "document_number", "organisation_code")
+NUMBERS = ("id_number", "owner_number", "document_number", "organisation_code", "credit_code")
 
 
 @dataclass
@@ -180,7 +197,7 @@ def facts_of(register: str, raw: Iterator[Row]) -> Facts:
 
 def kinds_of(register: str, row: Row) -> list[str]:
     """The document types that the row's number may be of; one, unless the row does not say."""
-    if "organisation_code" in row:
+    if "organisation_code" in row or "credit_code" in row:
         return ["组织机构代码"]
     if "document_type" not in row:
         return ["身份证"]
@@ -203,10 +220,12 @@ def read_values(register: str, row: Row) -> tuple[dict[str, Any], bool]:
     values: dict[str, Any] = {"plate": stripped(row.get("plate") or "").upper()}
     holds = True
     for column in USED[register].split():
+        if column not in row:  # no `industry` before 2021
+            continue
         text = name_of(row[column]) if column == "name" else other(row[column])
         values[column] = None if text is None else well_formed(register, column, text)
         if text is None:
-            holds = holds and register not in ("social_insurance", "income_tax", "vat")
+            holds = holds and register not in ("social_insurance", "income_tax", "vat", "fixed_investment")
         else:
             holds = holds and values[column] is not None
     if register == "social_insurance" and holds:

@@ -1,6 +1,7 @@
 """Identifiers of nobody: good in form and check, on ranges that nobody has issued."""
 
 import csv
+from datetime import date
 from importlib import resources
 
 import numpy as np
@@ -12,6 +13,8 @@ from stdnum.cn import ric
 from tests.demo import reader
 from tongban.demo import numbers
 from tongban.demo.columns import EPOCH
+from tongban.demo.people import _births
+from tongban.demo.sizes import SIZES, world_on
 from tongban.identity.identifiers import Domain, normalise
 
 RNG = np.random.default_rng(1)
@@ -46,6 +49,18 @@ def test_numbers_are_all_different_even_where_days_are_crowded():
     keys = numbers.allot(RNG, np.full(900, numbers.PREFIXES_HERE[0]), np.zeros(900, np.int64))
     assert np.unique(keys).size == 900
     assert set(keys // 1_000 % 10**8) == {19700101}
+
+
+def test_more_people_than_a_day_has_numbers_are_refused_rather_than_looked_for_for_ever():
+    with pytest.raises(ValueError, match="more people than numbers"):
+        numbers.allot(RNG, np.full(996, numbers.PREFIXES_HERE[0]), np.zeros(996, np.int64))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_in_no_size_of_city_are_a_day_s_births_more_than_its_numbers(size: str):
+    measures, world = SIZES[size], world_on(date(2014, 6, 9))
+    born = _births(RNG, RNG, world, measures.applications, measures.people)
+    assert np.unique(born, return_counts=True)[1].max() < numbers.LAST_SEQUENCE * len(numbers.PREFIXES_HERE) / 2
 
 
 def test_a_number_says_the_day_of_birth():

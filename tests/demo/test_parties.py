@@ -28,9 +28,8 @@ def test_credit_codes_belong_to_nobody():
 @pytest.mark.parametrize("world", WORLDS.values(), ids=lambda world: str(world.day))
 def test_every_register_has_a_member_on_the_day(world):
     nodes = {member.node for member in members_on(world.day)}
-    units = {"state-tax", "industry-commerce", "quality-supervision", "civil-affairs"}
-    needed = {register.node for register in registers(world.tax_node).values()}
-    assert needed - (set() if world.units else units) | {"transport"} <= nodes
+    needed = {register.node for register in registers(world).values()}
+    assert needed | {"transport"} <= nodes
 
 
 def test_the_tax_bureaus_became_one_on_the_day_the_old_ones_ended():

@@ -134,6 +134,41 @@ def test_what_is_no_organisation_code_is_refused_with_its_reason(raw, refused):
     assert code(Domain.ORGANISATION_CODE, raw) == refused
 
 
+def credit_code_of(organisation: str, head: str = "91110199") -> str:
+    return head + organisation + credit_check(head + organisation)
+
+
+@pytest.mark.parametrize("raw", ["{}", " {} ", "{}\u3000"])
+@pytest.mark.parametrize("organisation", ["D2143569X", "400001002", "Y0000000" + organisation_check("Y0000000")])
+def test_a_credit_code_is_read_as_the_organisation_code_that_it_holds(raw, organisation):
+    whole = credit_code_of(organisation)
+    assert normalise(Domain.ORGANISATION_CODE, raw.format(whole)) == organisation
+    assert normalise(Domain.ORGANISATION_CODE, whole.lower()) == organisation
+    assert normalise(Domain.ORGANISATION_CODE, f"{whole[:8]}-{whole[8:]}") == organisation
+    assert normalise(Domain.CREDIT_CODE, whole) == whole
+
+
+@pytest.mark.parametrize("place", range(18))
+def test_a_slip_anywhere_in_a_credit_code_leads_to_no_organisation_code(place):
+    whole = credit_code_of("D2143569X")
+    others = [whole[:place] + digit + whole[place + 1 :] for digit in "0123456789X" if digit != whole[place]]
+    assert {normalise(Domain.ORGANISATION_CODE, other) for other in others} == {None}
+
+
+@pytest.mark.parametrize(
+    ("organisation", "refused"),
+    [
+        ("D21435690", "identity.wrong_check_character"),
+        ("D2143569Y", "identity.wrong_characters"),
+        ("Z00000005", "identity.wrong_characters"),
+    ],
+)
+def test_a_credit_code_around_no_organisation_code_is_refused(organisation, refused):
+    body = "91110199" + organisation
+    whole = body + (credit_check(body) if "Z" not in body else "0")
+    assert code(Domain.ORGANISATION_CODE, whole) == refused
+
+
 @pytest.mark.parametrize(
     ("domain", "raw", "normal"),
     [

@@ -1,5 +1,6 @@
 """A round from the registers to the draw, against the oracle, in a city that is another one in every run: usually a
-hamlet of 2026 (2014's is in test_round.py), in `./tongban test --full oracle` 30,000 applications in each world."""
+hamlet of 2026 and of 2016 (2014's is in test_round.py), in `./tongban test --full oracle` 30,000 applications in each
+world: under each version of the rules, and with certificates and departments before and after they became one."""
 
 import json
 import sys
@@ -13,8 +14,9 @@ from tests.oracle.car_lottery import compare
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(580)]
 
 FULL = count("oracle", 0, 1) == 1
-SIZE, APPLICATIONS, WORLDS = ("small", 30_000, ("2014", "2026")) if FULL else ("hamlet", 400, ("2026",))
-NODES = {"2014": 8, "2026": 4}
+ALL = ("2011", "2014", "2016", "2026")
+SIZE, APPLICATIONS, WORLDS = ("small", 30_000, ALL) if FULL else ("hamlet", 400, ("2016", "2026"))
+NODES = {"2011": 8, "2014": 8, "2016": 7, "2026": 6}
 
 
 @pytest.fixture(scope="module", params=WORLDS)

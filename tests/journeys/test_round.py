@@ -154,7 +154,7 @@ def test_every_log_holds_with_all_its_signatures(town):
 def test_departments_are_asked_about_exactly_those_whom_their_rules_concern(town, expected):
     """Each batch's persons stand in the log under a root that only the right persons with the right verdicts give."""
     until(town.persons_committed, "the persons of every batch are committed")
-    asked = persons_asked(town.folder / "registers", expected)
+    asked = persons_asked(town.folder / "registers", town.at, expected)
     verdicts = pq.read_table(town.round(ROUND) / "verdicts" / "verdicts.parquet").to_pydict()
     row = {code: number for number, code in enumerate(verdicts["application"])}
     seen = Counter()
@@ -196,7 +196,8 @@ def test_every_step_taken_again_changes_nothing(town, desk):
     until(town.persons_committed, "the persons of every batch are committed")
     round, entries = contents(town.round(ROUND)), {node: len(town.entries(node)) for node in town.nodes}
     assert desk.open(ROUND).stage == "published"
-    assert desk.verify(ROUND) == ({"round": ROUND, "stage": "published", "asked": 0}, [])
+    said, news = desk.verify(ROUND)
+    assert (said["stage"], said["asked"], "unfinished" in said, news) == ("published", 0, False, [])
     assert desk.steps.decide(ROUND)["eligible"] == town.said["decided"]["eligible"]
     assert desk.freeze(ROUND)["pool_root"] == town.said["frozen"]["pool_root"]
     assert desk.draw(ROUND)["bundles"] == town.said["drawn"]["bundles"]

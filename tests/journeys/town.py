@@ -38,7 +38,9 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 OPERATOR, REVIEWER = "T-0001", "T-0002"
 #: By world: evaluation date, the day the data was handed over, the round that `up` holds.
 WORLDS = {
+    "2011": (date(2011, 6, 8), date(2011, 6, 9), "2011-6"),
     "2014": (date(2014, 6, 8), date(2014, 6, 9), "2014-3"),
+    "2016": (date(2016, 6, 8), date(2016, 6, 9), "2016-3"),
     "2026": (date(2026, 10, 8), date(2026, 10, 9), "2026-2"),
 }
 PATIENCE = 60.0
@@ -209,13 +211,15 @@ def assert_agreed(ours: Mapping[str, Finding], theirs: Mapping[str, Finding]) ->
     assert not told, f"{len(told)} of {len(theirs)} applications differ\n" + "\n".join(told[:12])
 
 
-def persons_asked(registers: Path, findings: Mapping[str, Finding]) -> dict[tuple[str, str], dict[str, set[str]]]:
+def persons_asked(
+    registers: Path, at: date, findings: Mapping[str, Finding]
+) -> dict[tuple[str, str], dict[str, set[str]]]:
     """By rule and kind of key: whom the rule concerns after population first, each with the applications about her.
 
     Doubles and conflicts, bad numbers and those whose identity is not confirmed are asked about by nobody.
     """
     asked: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for line in read_applications(registers / "transport" / "applications.parquet"):
+    for line in read_applications(registers / "transport" / "applications.parquet", at):
         for rule, verdict in findings[line.application].verdicts.items():
             if verdict.reason in ("not_asked", "bad_identifier"):
                 continue

@@ -8,9 +8,11 @@ import pytest
 
 from tests.node.asking import Asker
 from tests.node.counter import counter  # noqa: F401  fixtures of the files that stand on it
+from tests.node.databases import VARIABLE
 from tests.node.directories import cell, settled  # noqa: F401  fixtures of the files that stand on it
 from tests.node.place import CONSUMER, POLICE, PROVIDER, Place, lay_out
 from tests.node.running import Inside, NodeProcess, inside
+from tests.postgres import PASSWORD, Postgres, serving
 
 
 def free_ports(names: list[str]) -> dict[str, int]:
@@ -71,3 +73,11 @@ def twin(place: Place, request: pytest.FixtureRequest) -> Iterator[Inside]:
     """Civil Affairs again, in this process, with a log of its own for each file of tests."""
     with inside(place, f"twin-{request.module.__name__.rpartition('.')[2]}", PROVIDER) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; each file of tests makes databases of its own in it."""
+    with serving() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, PASSWORD)
+        yield server

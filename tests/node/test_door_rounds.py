@@ -108,3 +108,42 @@ def test_the_date_is_remembered_from_the_log(place: Place) -> None:
         with opened_again(place.node("twin-dates"), time.time()) as found:
             got = at_door(found, "/round", who, orjson.dumps({**stage, "at": at}), **HEADERS)
             assert got.code == code
+
+
+def test_what_the_log_holds_already_is_told_again_and_not_logged_again(place: Place) -> None:
+    who = (f"uid:{os.getuid()}", 0)
+    opening = {"round": "once", "stage": "opened", "digest": "0" * 64, "at": AT}
+    recheck = {"round": "once", "stage": "recheck-opened", "digest": "1" * 64}
+    with inside(place, "twin-once", CONSUMER):
+        pass
+    for said in (opening, recheck):
+        told = []
+        # As after a kill between the entry and whatever was to be kept of it.
+        for _ in range(2):
+            with opened_again(place.node("twin-once"), time.time()) as found:
+                told += [at_door(found, "/round", who, orjson.dumps(said), **HEADERS).said for _ in range(2)]
+        assert told == [told[0]] * 4
+        assert told[0]["leaf"] == leaf_hash(entries(place.node("twin-once") / "log")[told[0]["entry"]].leaf).hex()
+    kinds = [leaf_of(one)["kind"] for one in entries(place.node("twin-once") / "log")]
+    assert kinds == ["act", "round", "act"]
+
+
+def test_another_digest_of_a_stage_is_another_entry(place: Place) -> None:
+    who, stage = (f"uid:{os.getuid()}", 0), {"round": "twice", "stage": "frozen"}
+    with inside(place, "twin-twice", CONSUMER):
+        pass
+    with opened_again(place.node("twin-twice"), time.time()) as found:
+        said = [orjson.dumps({**stage, "digest": digit * 64}) for digit in "01"]
+        assert len({at_door(found, "/round", who, one, **HEADERS).said["entry"] for one in said}) == 2
+
+
+def test_a_round_whose_opening_was_destroyed_gets_no_second_date(place: Place) -> None:
+    stage, who = {"round": "gone", "stage": "opened", "digest": "0" * 64}, (f"uid:{os.getuid()}", 0)
+    with inside(place, "twin-gone", CONSUMER):
+        pass
+    with opened_again(place.node("twin-gone"), time.time()) as found:
+        told = at_door(found, "/round", who, orjson.dumps({**stage, "at": AT}), **HEADERS).said
+        found.node.log.destroy([told["entry"] - 1], retention="acts", basis="a test")
+    with opened_again(place.node("twin-gone"), time.time()) as found:
+        for at in (AT, "2014-06-10"):
+            assert at_door(found, "/round", who, orjson.dumps({**stage, "at": at}), **HEADERS).code == "node.round_over"

@@ -10,7 +10,7 @@ of the product, so that a slip in one of the two shows as a disagreement.
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,21 +19,40 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from tests.oracle.registers import FOREIGN, Facts, raw_rows_of, read_all
-from tests.oracle.rules import RULES, Verdict, unknown
-from tests.oracle.texts import DOMAINS, Key, identifier, key, name, real_day, text
+from tests.oracle.rules import RULES, Asked, Verdict, unknown
+from tests.oracle.texts import DOMAINS, Key, code_number, identifier, key, name, real_day, text
 
 NO_VEHICLES = ("no_vehicle", "no_scrap_due_vehicle")
 CAR_RULES = ("driving_licence", *NO_VEHICLES)
 FIVE_YEARS = ("residence_permit", "social_insurance_60_months", "income_tax_five_years")
-PERSONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind → first asked, then asked
+Asks = tuple[
+    tuple[str, ...], tuple[str | tuple[str, ...], ...]
+]  # first asked, then asked; of an inner tuple any will do
+PERSONS: dict[str, Asks] = {
     "resident": (("identity", "household_here"), CAR_RULES),
     "foreign": (("lodging_registration",), ("foreign_driving_licence", *NO_VEHICLES)),
     "work_permit": (("identity",), ("work_residence_permit", *CAR_RULES)),
     "residence_permit": (("identity",), (*FIVE_YEARS, *CAR_RULES)),
 }
-UNITS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "enterprise": (("handler_identity",), ("business_licence", "organisation_code", "vat_of_the_year")),
-    "social_body": (("handler_identity",), ("social_body_registration", "organisation_code")),
+THREE_CERTIFICATES = ("business_licence", "organisation_code", "tax_registration")
+UNITS_FROM: dict[date, dict[str, Asks]] = {
+    date(2011, 1, 1): {
+        "enterprise": (("handler_identity",), (*THREE_CERTIFICATES, "vat_of_the_year")),
+        "social_body": (("handler_identity",), ("social_body_registration", "organisation_code")),
+    },
+    date(2015, 10, 1): {
+        "enterprise": (("handler_identity",), ("credit_code", "vat_of_the_year")),
+        "social_body": (("handler_identity",), ("social_body_registration",)),
+    },
+    date(2021, 1, 1): {
+        "enterprise": (("handler_identity",), ("credit_code", ("vat_of_the_year", "fixed_investment"))),
+        "social_body": (("handler_identity",), ("social_body_registration",)),
+    },
+}
+UNITS = ("enterprise", "social_body")
+UNIT_DOCUMENTS = {  # from when until when
+    "组织机构代码": (date(2011, 1, 1), date(2017, 12, 31)),
+    "统一社会信用代码": (date(2015, 10, 1), date.max),
 }
 OWN_DOMAINS = {  # kind → domains of the documents that are its own
     "resident": ("citizen",),
@@ -44,6 +63,7 @@ OWN_DOMAINS = {  # kind → domains of the documents that are its own
     "social_body": ("organisation_code",),
 }
 DAYS_FROM_AT = 40  # a snapshot may lie so many days before or after `at`
+OF_THE_TAX_OFFICE = ("vat_of_the_year", "tax_registration", "fixed_investment")
 OF_THE_PAST = ("social_insurance_60_months", "income_tax_five_years")  # except that to these two the days say nothing
 DOUBLE = ("not_eligible", "duplicate_application")
 CONFLICT = ("needs_person", "conflicting_applications")
@@ -61,6 +81,8 @@ class Application:
     fits: bool  # the document is one of the kind's own; False also for an unknown kind
     handler_name: str | None
     handler: Key | None
+    code_number: str | None  # which code of the year, of a unit
+    ordinary_number: str | None
     applicant: tuple[str | None, ...]  # whom it names: the name, of a unit also the handler's number, good or bad
 
 
@@ -78,7 +100,7 @@ def decide(registers: Path, at: date, snapshot: date) -> dict[str, Finding]:
     `registers` holds one folder a department and `transport/applications.parquet`; `snapshot` is the day all registers
     were read.
     """
-    applications = read_applications(registers / "transport" / "applications.parquet")
+    applications = read_applications(registers / "transport" / "applications.parquet", at)
     subjects = {k for a in applications for k in (a.subject, a.handler) if k is not None}
     facts = read_all(registers, at, subjects)
     stale = {rule for rule in RULES if is_stale(rule, at, snapshot)}
@@ -86,32 +108,42 @@ def decide(registers: Path, at: date, snapshot: date) -> dict[str, Finding]:
     findings = {}
     for a in applications:
         if a.application in settled:
-            not_asked = {rule: unknown("not_asked") for rules in kinds_on(at)[a.kind] for rule in rules}
+            first, then = kinds_on(at)[a.kind]
+            not_asked = {rule: unknown("not_asked") for rule in (*first, *every_rule(then))}
             findings[a.application] = Finding(a.application, *settled[a.application], not_asked)
         else:
-            findings[a.application] = decided(a.application, answers(a, facts, stale, at))
+            groups = kinds_on(at).get(a.kind, ((), ()))[1]
+            findings[a.application] = decided(a.application, answers(a, facts, stale, at), groups)
     return findings
 
 
-def kinds_on(at: date) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """The kinds with what they are asked first and then; from 2021 on persons only."""
-    return PERSONS | UNITS if at < date(2021, 1, 1) else PERSONS
+def kinds_on(at: date) -> dict[str, Asks]:
+    """The kinds with what they are asked first and then."""
+    return PERSONS | UNITS_FROM[max(since for since in UNITS_FROM if since <= at)]
+
+
+def every_rule(rules: tuple[str | tuple[str, ...], ...]) -> tuple[str, ...]:
+    """Those of the groups too."""
+    return tuple(rule for one in rules for rule in ((one,) if isinstance(one, str) else one))
 
 
 # Applications --------------------------------------------------------------------------------------------------
 
 
-def read_applications(path: Path) -> list[Application]:
+def read_applications(path: Path, at: date) -> list[Application]:
     lines = [line for line in pq.read_table(path).to_pylist() if text(line["kind"]) != "military"]
-    applications = [application_of(line) for line in lines]
+    applications = [application_of(line, at) for line in lines]
     if len({a.application for a in applications}) != len(applications):
         raise ValueError("an application code stands twice in the list")
     return applications
 
 
-def application_of(line: Mapping[str, Any]) -> Application:
+def application_of(line: Mapping[str, Any], at: date) -> Application:
     kind = text(line["kind"]) or ""
-    domain = DOMAINS.get(text(line["document_type"]) or "")
+    document = text(line["document_type"]) or ""
+    first, ordinary = text(line.get("code_number")) or "1", text(line.get("ordinary_number"))
+    domain = DOMAINS.get(document)
+    since, until = UNIT_DOCUMENTS.get(document, (date.min, date.max))
     handler = key("citizen", line["handler_number"])
     handler_number = handler[1] if handler else identifier("citizen", line["handler_number"])
     return Application(
@@ -120,9 +152,11 @@ def application_of(line: Mapping[str, Any]) -> Application:
         submitted_on=real_day(text(line["submitted_on"]) or ""),
         name=name(line["name"]),
         subject=key("organisation_code" if kind in UNITS else domain, line["document_number"]),
-        fits=domain in OWN_DOMAINS.get(kind, ()),
+        fits=domain in OWN_DOMAINS.get(kind, ()) and since <= at <= until,
         handler_name=name(line["handler_name"]),
         handler=handler,
+        code_number=code_number(first) if kind in UNITS else None,
+        ordinary_number=code_number(ordinary or first) if kind in UNITS else None,
         applicant=(name(line["name"]), handler_number if kind in UNITS else None),
     )
 
@@ -138,7 +172,9 @@ def doubles_and_conflicts(applications: list[Application]) -> dict[str, tuple[st
         if len({a.applicant for a in same}) > 1:
             settled |= {a.application: CONFLICT for a in same}
         else:
-            settled |= {a.application: DOUBLE for a in sorted(same, key=submission)[1:]}
+            for number in {a.code_number for a in same}:
+                for_one_code = [a for a in same if a.code_number == number]
+                settled |= {a.application: DOUBLE for a in sorted(for_one_code, key=submission)[1:]}
     return settled
 
 
@@ -158,7 +194,7 @@ def answers(
     verdicts = {rule: answer(rule, application, facts, stale, at) for rule in first}
     confirmed = all(verdict.verdict == "met" for verdict in verdicts.values())
     bad = application.fits and application.subject is None  # comes before "not asked"; a misfit does not
-    for rule in then:
+    for rule in every_rule(then):
         verdicts[rule] = answer(rule, application, facts, stale, at) if confirmed or bad else unknown("not_asked")
     return verdicts
 
@@ -179,7 +215,9 @@ def answer(
         return unknown("doubtful_record")
     if subject not in register.rows:
         return RULES[rule].no_record
-    return RULES[rule].judge(register.rows[subject], application.handler_name if handlers else application.name, at)
+    named = application.handler_name if handlers else application.name
+    asked = Asked(named, application.code_number, application.ordinary_number)
+    return RULES[rule].judge(register.rows[subject], asked, at)
 
 
 def is_stale(rule: str, at: date, snapshot: date) -> bool:
@@ -191,7 +229,7 @@ def first_good_day(rule: str, at: date) -> date:
     """The day after the last month or year that the rule needs; a register read before had not seen all of it."""
     if rule == "social_insurance_60_months":
         return date(at.year, at.month, 1)
-    if rule in ("income_tax_five_years", "vat_of_the_year"):
+    if rule in ("income_tax_five_years", *OF_THE_TAX_OFFICE):
         return date(at.year, 1, 1)
     return date.min
 
@@ -199,9 +237,10 @@ def first_good_day(rule: str, at: date) -> date:
 # Decision ------------------------------------------------------------------------------------------------------
 
 
-def decided(application: str, verdicts: dict[str, Verdict]) -> Finding:
-    refused = [v.reason for v in verdicts.values() if v.verdict == "not_met"]
-    open_questions = [v.reason for v in verdicts.values() if v.verdict == "unknown" and v.reason != "not_asked"]
+def decided(application: str, verdicts: dict[str, Verdict], groups: tuple[str | tuple[str, ...], ...] = ()) -> Finding:
+    counted = [verdict for _, verdict in each_counted(verdicts, groups)]
+    refused = [v.reason for v in counted if v.verdict == "not_met"]
+    open_questions = [v.reason for v in counted if v.verdict == "unknown" and v.reason != "not_asked"]
     status = "eligible"
     reason: str | None = None
     if refused:
@@ -211,6 +250,21 @@ def decided(application: str, verdicts: dict[str, Verdict]) -> Finding:
     elif not verdicts:
         status, reason = "needs_person", "no_applicable_rule"
     return Finding(application, status, reason, verdicts)
+
+
+def each_counted(
+    verdicts: dict[str, Verdict], groups: tuple[str | tuple[str, ...], ...]
+) -> Iterator[tuple[str, Verdict]]:
+    """Each rule that counts for itself, and each group of which any will do as one verdict in its place."""
+    member_of = {rule: group for group in groups if not isinstance(group, str) for rule in group}
+    for rule, verdict in verdicts.items():
+        group = member_of.get(rule)
+        if group is None:
+            yield rule, verdict
+        elif rule == group[0]:
+            found = [verdicts[one] for one in group]
+            wanted = next(word for word in ("met", "unknown", "not_met") if word in {v.verdict for v in found})
+            yield rule, next(v for v in found if v.verdict == wanted)
 
 
 # The bar -------------------------------------------------------------------------------------------------------
@@ -279,7 +333,7 @@ def evidence(finding: Finding, registers: Path, at: date) -> dict[str, Any]:
     """What a reader needs to see whether the registers, the page or this checker is wrong about one application."""
     lines = pq.read_table(registers / "transport" / "applications.parquet").to_pylist()
     line = next(line for line in lines if line["application"] == finding.application)
-    found = application_of(line)
+    found = application_of(line, at)
     about = {k for k in (found.subject, found.handler) if k is not None}
     return {
         "line": line,

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.oracle.mini import IN_2026, PASSPORT, World
+from tests.oracle.mini import IN_2011, IN_2016, IN_2026, PASSPORT, World
 
 
 def populated(world: World) -> World:
@@ -21,3 +21,13 @@ def town(tmp_path: Path) -> World:
 @pytest.fixture
 def town_of_2026(tmp_path: Path) -> World:
     return populated(World(tmp_path, IN_2026))
+
+
+@pytest.fixture
+def town_of_2011(tmp_path: Path) -> World:
+    return populated(World(tmp_path, IN_2011))
+
+
+@pytest.fixture
+def town_of_2016(tmp_path: Path) -> World:
+    return populated(World(tmp_path, IN_2016))

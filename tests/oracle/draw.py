@@ -27,6 +27,8 @@ def balls(at: date, pool: str, failed_draws: int) -> int:
         raise Broken("a count of failed draws below nought")
     if pool == "units":
         return 1
+    if at < date(2014, 1, 1):
+        return 1
     if at >= date(2021, 1, 1):
         return 1 + failed_draws // 2
     return 1 if failed_draws <= 24 else 2 + (failed_draws - 25) // 12

@@ -4,7 +4,7 @@ import csv
 import sqlite3
 from collections import defaultdict
 from contextlib import closing
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from tests.oracle.car_lottery import Finding, decide
 from tests.oracle.rules import Verdict
 
-IN_2014, IN_2026 = date(2014, 6, 8), date(2026, 10, 8)
-READ_ON = {IN_2014: date(2014, 6, 9), IN_2026: date(2026, 10, 9)}
-PLACES = {  # register → node, store, columns
+IN_2011, IN_2014, IN_2016, IN_2026 = date(2011, 6, 8), date(2014, 6, 8), date(2016, 6, 8), date(2026, 10, 8)
+READ_ON = {at: at + timedelta(days=1) for at in (IN_2011, IN_2014, IN_2016, IN_2026)}
+MERGED = {"local-tax": "tax", "state-tax": "tax", "industry-commerce": "market-regulation"}
+PLACES = {  # register → node before 2018, store, columns
     "population": ("public-security", "sqlite", "id_number name sex birth_date household_division status"),
     "driving_licence": (
         "public-security",
@@ -38,7 +39,9 @@ PLACES = {  # register → node, store, columns
     "work_residence_permit": ("human-resources", "csv", "id_number holder valid_from valid_until status"),
     "income_tax": ("local-tax", "csv", "id_number tax_year amount treasury_date"),
     "vat": ("state-tax", "sqlite", "organisation_code amount treasury_date"),
-    "taxpayer": ("state-tax", "sqlite", "organisation_code name registered_on state"),
+    "taxpayer": ("state-tax", "sqlite", "organisation_code name registered_on state industry"),
+    "fixed_investment": ("state-tax", "sqlite", "organisation_code amount invested_on"),
+    "credit_code": ("industry-commerce", "parquet", "credit_code name status registered_division registered_on"),
     "business_licence": (
         "industry-commerce",
         "parquet",
@@ -49,6 +52,7 @@ PLACES = {  # register → node, store, columns
 }
 APPLICATION = """
     application kind submitted_on name document_type document_number handler_name handler_number
+    code_number ordinary_number
 """
 
 
@@ -91,7 +95,14 @@ CLEAN: dict[str, dict[str, Any]] = {  # without the number, and without what dep
     },
     "income_tax": {"tax_year": "2009", "amount": "1", "treasury_date": "2009-07-01"},
     "vat": {"amount": "5000000"},
-    "taxpayer": {"name": "某公司", "registered_on": "2001-01-01", "state": "正常"},
+    "taxpayer": {"name": "某公司", "registered_on": "2001-01-01", "state": "正常", "industry": "其他"},
+    "fixed_investment": {"amount": "1000000000"},
+    "credit_code": {
+        "name": "某公司",
+        "status": "存续",
+        "registered_division": "110105",
+        "registered_on": "2001-01-01",
+    },
     "business_licence": {
         "licence_number": "1",
         "name": "某公司",
@@ -119,6 +130,17 @@ UNIT = "D2143569X"  # the example of GB 11714
 OTHER_UNIT = "400001002"
 
 
+def credit_code(organisation: str, head: str = "91110105") -> str:
+    """A good credit code around an organisation code; its check character by trying all of them."""
+    alphabet = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+    weights = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28]  # GB 32100, table of weights
+    total = sum(w * alphabet.index(c) for w, c in zip(weights, head + organisation, strict=True))
+    return head + organisation + next(c for n, c in enumerate(alphabet) if (total + n) % 31 == 0)
+
+
+NEW_UNIT = credit_code(UNIT)
+
+
 class World:
     """One round: clean rows for whoever `settles`, then changed by the test."""
 
@@ -136,10 +158,12 @@ class World:
             "kind": kind,
             "submitted_on": "2014-05-01",
             "name": "某公司" if unit else "张三",
-            "document_type": "组织机构代码" if unit else "护照" if kind == "foreign" else "身份证",
-            "document_number": UNIT if unit else PASSPORT if kind == "foreign" else ME,
+            "document_type": self.unit_document[0] if unit else "护照" if kind == "foreign" else "身份证",
+            "document_number": self.unit_document[1] if unit else PASSPORT if kind == "foreign" else ME,
             "handler_name": "张三" if unit else None,
             "handler_number": ME if unit else None,
+            "code_number": None,
+            "ordinary_number": None,
             "failed_draws": 0,
         }
         self.applications.append(line | changes)
@@ -160,15 +184,23 @@ class World:
             self.put("income_tax", id_number=number, treasury_date=f"{tax_year}-07-01")
 
     def found(self, code: str = UNIT) -> None:
-        """A unit with every clean record a unit can have."""
+        """A unit with every clean record a unit can have; it has invested nothing."""
         for register in ("vat", "taxpayer", "business_licence", "organisation_code", "social_body"):
             self.put(register, organisation_code=code)
+        self.put("credit_code", credit_code=code)
+
+    @property
+    def unit_document(self) -> tuple[str, str]:
+        """As which document, and with which number, a unit applies."""
+        return ("组织机构代码", UNIT) if self.at < date(2015, 10, 1) else ("统一社会信用代码", NEW_UNIT)
 
     def put(self, register: str, **values: Any) -> None:
         """One more row, clean but for `values`."""
         row = CLEAN[register] | values
         if register == "vat":
             row.setdefault("treasury_date", f"{self.at.year - 1}-07-01")
+        if register == "fixed_investment":
+            row.setdefault("invested_on", f"{self.at.year - 1}-07-01")
         self.rows[register].append(row)
 
     def change(self, register: str, **values: Any) -> None:
@@ -190,7 +222,7 @@ class World:
     def write(self) -> None:
         for register, (node, store, columns) in PLACES.items():
             if register not in self.silent:
-                home = "tax" if node == "local-tax" and self.at == IN_2026 else node
+                home = MERGED.get(node, node) if self.at == IN_2026 else node
                 write_register(self.folder / home, register, store, columns.split(), self.rows[register])
         table: dict[str, Any] = {
             name: pa.array([line[name] for line in self.applications], pa.string()) for name in APPLICATION.split()

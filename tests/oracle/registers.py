@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from tests.oracle.texts import (
 
 Row = dict[str, Any]  # column → value, None when missing
 NEVER = date(9999, 12, 31)
+DAY = timedelta(days=1)
 CARS = {"小型轿车", "小型普通客车", "微型轿车"}
 GONE = {"注销", "转出"}
 
@@ -55,6 +56,8 @@ class Register:
     values: Mapping[str, Parse]
     needed: tuple[str, ...] = ()
     asked_by: tuple[str, ...] = ()
+    since: date = date.min
+    until: date = date.max
 
 
 @dataclass
@@ -67,6 +70,15 @@ FOREIGN = ("hmt_permit", "passport", "foreign_permit")
 LICENCE_STATES = ["正常", "超分", "逾期未换证", "逾期未体检", "停止使用", "暂扣", "扣留", "撤销", "吊销", "注销"]
 LICENCE_CLASSES = ["A1", "A2", "A3", "B1", "B2", "C1", "C2", "C3", "C4", "C5", "C6", "D", "E", "F", "M", "N", "P"]
 VEHICLE_TYPES = ["小型轿车", "小型普通客车", "微型轿车", "轻型货车", "重型货车", "摩托车"]
+ONE_CERTIFICATE, INVESTMENT_COUNTS = date(2015, 10, 1), date(2021, 1, 1)
+SUCCESSORS = {  # node → from when on which node keeps its registers
+    "local-tax": (date(2018, 6, 15), "tax"),
+    "state-tax": (date(2018, 6, 15), "tax"),
+    "industry-commerce": (date(2018, 11, 16), "market-regulation"),
+}
+INDUSTRIES = [
+    "制造业", "信息传输、软件和信息技术服务业", "批发和零售业", "建筑业", "租赁和商务服务业", "其他"
+]  # fmt: skip
 VEHICLE_STATES = ["正常", "逾期未检验", "查封", "注销", "转出"]
 
 REGISTERS = [
@@ -111,15 +123,28 @@ REGISTERS = [
     ),
     Register(
         "state-tax", "taxpayer", "sqlite", "organisation_code", "organisation_code",
-        {"registered_on": day, "state": code("正常", "非正常", "注销")},
+        {"registered_on": day, "state": code("正常", "非正常", "注销")}, until=INVESTMENT_COUNTS - DAY,
+    ),
+    Register(
+        "state-tax", "taxpayer", "sqlite", "organisation_code", "organisation_code",
+        {"registered_on": day, "state": code("正常", "非正常", "注销"), "industry": code(*INDUSTRIES)},
+        since=INVESTMENT_COUNTS,
+    ),
+    Register(
+        "state-tax", "fixed_investment", "sqlite", "organisation_code", "organisation_code",
+        {"amount": amount, "invested_on": day}, ("amount", "invested_on"), since=INVESTMENT_COUNTS,
     ),
     Register(
         "industry-commerce", "business_licence", "parquet", "organisation_code", "organisation_code",
-        {"status": code("存续", "吊销", "注销", "迁出"), "registered_division": as_typed},
+        {"status": code("存续", "吊销", "注销", "迁出"), "registered_division": as_typed}, until=ONE_CERTIFICATE - DAY,
+    ),
+    Register(
+        "industry-commerce", "credit_code", "parquet", "credit_code", "organisation_code",
+        {"status": code("存续", "吊销", "注销", "迁出"), "registered_division": as_typed}, since=ONE_CERTIFICATE,
     ),
     Register(
         "quality-supervision", "organisation_code", "csv", "organisation_code", "organisation_code",
-        {"status": code("有效", "注销"), "valid_until": day},
+        {"status": code("有效", "注销"), "valid_until": day}, until=ONE_CERTIFICATE - DAY,
     ),
     Register(
         "civil-affairs", "social_body", "sqlite", "organisation_code", "organisation_code",
@@ -132,14 +157,19 @@ REGISTERS = [
 
 
 def read_all(directory: Path, at: date, subjects: set[Key]) -> dict[str, Facts | None]:
-    """Facts about the subjects by register name, VAT and taxpayers joined under `vat`; None: no answer."""
-    facts = {r.name: read(directory / node_of(r, at), r, subjects) for r in REGISTERS}
-    facts["vat"] = joined(facts["vat"], facts.pop("taxpayer"))
+    """Facts about the subjects by register name, what the tax office knows joined under `vat`; None: no answer."""
+    facts = {r.name: read(directory / node_of(r, at), r, subjects) for r in registers_on(at)}
+    facts["vat"] = joined([facts.pop(name) for name in TAX_OFFICE if name in facts])
     return facts
 
 
+def registers_on(at: date) -> list[Register]:
+    return [r for r in REGISTERS if r.since <= at <= r.until]
+
+
 def node_of(register: Register, at: date) -> str:
-    return "tax" if register.node == "local-tax" and at >= date(2021, 1, 1) else register.node
+    since, successor = SUCCESSORS.get(register.node, (NEVER, ""))
+    return successor if at >= since else register.node
 
 
 def read(folder: Path, register: Register, subjects: set[Key]) -> Facts | None:
@@ -166,7 +196,7 @@ def read(folder: Path, register: Register, subjects: set[Key]) -> Facts | None:
 
 def raw_rows_of(directory: Path, at: date, subjects: set[Key]) -> Iterator[tuple[str, dict[str, object]]]:
     """Every raw row that is, or may be meant to be, about one of the subjects, with the name of its register."""
-    for register in REGISTERS:
+    for register in registers_on(at):
         for raw in open_rows(directory / node_of(register, at), register) or ():
             if meant(raw, register, subjects):
                 yield register.name, raw
@@ -303,13 +333,23 @@ def sums_by_year(rows: list[Row]) -> Row:
     return {"sums": dict(sums)}
 
 
-def joined(vat: Facts | None, taxpayer: Facts | None) -> Facts | None:
-    if vat is None or taxpayer is None:
-        return None
-    facts = Facts(doubtful=vat.doubtful | taxpayer.doubtful)
-    for owner in vat.rows.keys() | taxpayer.rows.keys():
-        registered = taxpayer.rows.get(owner, {"registered_on": None, "state": None})
-        facts.rows[owner] = vat.rows.get(owner, {"sums": {}}) | registered
+def investment_by_year(rows: list[Row]) -> Row:
+    return {"invested": sums_by_year([row | {"treasury_date": row["invested_on"]} for row in rows])["sums"]}
+
+
+TAX_OFFICE = ("vat", "taxpayer", "fixed_investment")
+
+
+def joined(parts: list[Facts | None]) -> Facts | None:
+    """One fact row per organisation of any of the registers; no answer if one of them gives none."""
+    facts = Facts()
+    for part in parts:
+        if part is None:
+            return None
+        facts.doubtful |= part.doubtful
+        for owner, row in part.rows.items():
+            unknown: Row = {"sums": {}, "invested": {}, "registered_on": None, "state": None, "industry": None}
+            facts.rows[owner] = facts.rows.get(owner, unknown) | row
     return facts
 
 
@@ -318,4 +358,5 @@ MERGES: dict[str, Callable[[list[Row]], Row]] = {
     "social_insurance": insured_months,
     "income_tax": sums_by_year,
     "vat": sums_by_year,
+    "fixed_investment": investment_by_year,
 }

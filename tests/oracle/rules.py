@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from tests.oracle.registers import Row
 
 CAR_CLASSES = {"A1", "A2", "A3", "B1", "B2", "C1", "C2", "C5"}
-VAT_NEEDED = 5_000_000  # fen
+VAT_STEPS, INVESTMENT_STEPS = (5_000_000, 50_000_000), (1_000_000_000, 2_000_000_000)  # fen: first code, each further
+INVESTORS = {"制造业", "信息传输、软件和信息技术服务业"}
 Truth = bool | None  # None: unknown
 
 
@@ -70,11 +71,19 @@ def judged(met: Truth, reasons: list[tuple[Truth, Verdict]], default: Verdict) -
     return default if met is False else unknown("missing_value")
 
 
-# Rules: fact row, name given in the application, day of evaluation → verdict ---------------------------------------
+class Asked(NamedTuple):
+    """What the application says of itself to the department that is asked."""
+
+    name: str | None = None  # of the applicant, or of a unit's handler
+    code_number: str | None = "1"  # 1 to 12, `more`; None: does not hold
+    ordinary_number: str | None = "1"
 
 
-def identity(row: Row, name: str | None, at: date) -> Verdict:
-    named = same(row["name"], name)
+# Rules: fact row, what is asked, day of evaluation → verdict ---------------------------------------
+
+
+def identity(row: Row, asked: Asked, at: date) -> Verdict:
+    named = same(row["name"], asked.name)
     return judged(
         every(named, same(row["status"], "正常")),
         [
@@ -87,12 +96,12 @@ def identity(row: Row, name: str | None, at: date) -> Verdict:
     )
 
 
-def household_here(row: Row, name: str | None, at: date) -> Verdict:
+def household_here(row: Row, asked: Asked, at: date) -> Verdict:
     return judged(in_this_city(row["household_division"]), [], no("household_elsewhere"))
 
 
-def lodging_registration(row: Row, name: str | None, at: date) -> Verdict:
-    named = same(row["name"], name)
+def lodging_registration(row: Row, asked: Asked, at: date) -> Verdict:
+    named = same(row["name"], asked.name)
     return judged(
         every(named, up_to(at, row["document_valid_until"]), up_to(row["lodging_since"], year_before(at))),
         [
@@ -103,7 +112,7 @@ def lodging_registration(row: Row, name: str | None, at: date) -> Verdict:
     )
 
 
-def driving_licence(row: Row, name: str | None, at: date) -> Verdict:
+def driving_licence(row: Row, asked: Asked, at: date) -> Verdict:
     allows_a_car = None if row["licence_class"] is None else row["licence_class"] in CAR_CLASSES
     return judged(
         every(same(row["status"], "正常"), allows_a_car, up_to(at, row["valid_until"])),
@@ -115,15 +124,15 @@ def driving_licence(row: Row, name: str | None, at: date) -> Verdict:
     )
 
 
-def no_vehicle(row: Row, name: str | None, at: date) -> Verdict:
+def no_vehicle(row: Row, asked: Asked, at: date) -> Verdict:
     return judged(same(row["cars"], 0), [], no("has_vehicle"))
 
 
-def no_scrap_due_vehicle(row: Row, name: str | None, at: date) -> Verdict:
+def no_scrap_due_vehicle(row: Row, asked: Asked, at: date) -> Verdict:
     return judged(before(at, row["scrap_due_first"]), [], no("scrap_due"))
 
 
-def residence_permit(row: Row, name: str | None, at: date) -> Verdict:
+def residence_permit(row: Row, asked: Asked, at: date) -> Verdict:
     return judged(
         every(same(row["status"], "有效"), in_force(row, at)),
         [(differs(row["status"], "有效"), no("residence_permit_cancelled"))],
@@ -131,7 +140,7 @@ def residence_permit(row: Row, name: str | None, at: date) -> Verdict:
     )
 
 
-def work_residence_permit(row: Row, name: str | None, at: date) -> Verdict:
+def work_residence_permit(row: Row, asked: Asked, at: date) -> Verdict:
     return judged(
         every(same(row["holder"], "本人"), same(row["status"], "有效"), in_force(row, at)),
         [
@@ -142,7 +151,7 @@ def work_residence_permit(row: Row, name: str | None, at: date) -> Verdict:
     )
 
 
-def social_insurance_60_months(row: Row, name: str | None, at: date) -> Verdict:
+def social_insurance_60_months(row: Row, asked: Asked, at: date) -> Verdict:
     this_month = 12 * at.year + at.month - 1
     return judged(
         all(month in row["months"] for month in range(this_month - 60, this_month)),
@@ -151,7 +160,7 @@ def social_insurance_60_months(row: Row, name: str | None, at: date) -> Verdict:
     )
 
 
-def income_tax_five_years(row: Row, name: str | None, at: date) -> Verdict:
+def income_tax_five_years(row: Row, asked: Asked, at: date) -> Verdict:
     return judged(
         all(row["sums"].get(year, 0) > 0 for year in range(at.year - 5, at.year)),
         [(row["sums"].get(at.year - 1, 0) <= 0, no("tax_last_year_missing"))],
@@ -159,7 +168,7 @@ def income_tax_five_years(row: Row, name: str | None, at: date) -> Verdict:
     )
 
 
-def business_licence(row: Row, name: str | None, at: date) -> Verdict:
+def business_licence(row: Row, asked: Asked, at: date) -> Verdict:
     return judged(
         every(same(row["status"], "存续"), in_this_city(row["registered_division"])),
         [
@@ -170,7 +179,7 @@ def business_licence(row: Row, name: str | None, at: date) -> Verdict:
     )
 
 
-def organisation_code(row: Row, name: str | None, at: date) -> Verdict:
+def organisation_code(row: Row, asked: Asked, at: date) -> Verdict:
     return judged(
         every(same(row["status"], "有效"), up_to(at, row["valid_until"])),
         [(differs(row["status"], "有效"), no("code_cancelled"))],
@@ -178,22 +187,83 @@ def organisation_code(row: Row, name: str | None, at: date) -> Verdict:
     )
 
 
-def vat_of_the_year(row: Row, name: str | None, at: date) -> Verdict:
-    def enough(year: int) -> bool:
-        return bool(row["sums"].get(year, 0) >= VAT_NEEDED)
+def tax_registration(row: Row, asked: Asked, at: date) -> Verdict:
+    return judged(differs(row["state"], "注销"), [], no("tax_registration_cancelled"))
 
-    new_this_year = up_to(date(at.year, 1, 1), row["registered_on"])
+
+def vat_of_the_year(row: Row, asked: Asked, at: date) -> Verdict:
+    if at < date(2014, 1, 1):
+        return vat_of_2011(row, asked, at)
+    this_year, last_year = (row["sums"].get(year, 0) for year in (at.year, at.year - 1))
+    new = up_to(date(at.year, 1, 1), row["registered_on"])
+    most = 8 if at < date(2021, 1, 1) else 12
+    met: Truth = False
+    for n in range(1, most + 1):
+        needed = step(n, *VAT_STEPS)
+        met = either(
+            met, every(same(asked.code_number, str(n)), either(last_year >= needed, every(new, this_year >= needed)))
+        )
+    beyond = asked.code_number is not None and asked.code_number not in {str(n) for n in range(1, most + 1)}
+    reasons = [(differs(row["state"], "正常"), no("taxpayer_state")), (beyond, no("too_many_codes"))]
+    if at < date(2021, 1, 1):
+        return judged(every(same(row["state"], "正常"), met), reasons, no("vat_too_low"))
+    few = ordinary(asked)
+    reasons.append((few is False, no("too_many_ordinary_codes")))
+    return judged(every(same(row["state"], "正常"), few, met), reasons, no("vat_too_low"))
+
+
+def vat_of_2011(row: Row, asked: Asked, at: date) -> Verdict:
+    last_year = row["sums"].get(at.year - 1, 0)
+    met: Truth = False
+    for n in range(1, 13):
+        met = either(met, every(same(asked.code_number, str(n)), last_year >= step(n, *VAT_STEPS)))
+    beyond = last_year >= step(13, *VAT_STEPS)
+    if asked.code_number in ("more", None):
+        met = either(met, every(beyond, None))
     return judged(
-        every(same(row["state"], "正常"), either(enough(at.year - 1), every(new_this_year, enough(at.year)))),
-        [(differs(row["state"], "正常"), no("taxpayer_state"))],
+        every(same(row["state"], "正常"), met),
+        [
+            (differs(row["state"], "正常"), no("taxpayer_state")),
+            (asked.code_number == "more" and beyond, unknown("number_beyond_steps")),
+        ],
         no("vat_too_low"),
     )
 
 
-def social_body_registration(row: Row, name: str | None, at: date) -> Verdict:
+def fixed_investment(row: Row, asked: Asked, at: date) -> Verdict:
+    last_year = row["invested"].get(at.year - 1, 0)
+    met: Truth = False
+    for n in range(1, 13):
+        met = either(met, every(same(asked.code_number, str(n)), last_year >= step(n, *INVESTMENT_STEPS)))
+    invests = None if row["industry"] is None else row["industry"] in INVESTORS
     return judged(
-        every(same(row["status"], "正常"), up_to(at, row["valid_until"])),
-        [(differs(row["status"], "正常"), no("body_cancelled"))],
+        every(same(row["state"], "正常"), invests, ordinary(asked), met),
+        [
+            (differs(row["state"], "正常"), no("taxpayer_state")),
+            (invests is False, no("other_industry")),
+            (asked.code_number == "more", no("too_many_codes")),
+            (ordinary(asked) is False, no("too_many_ordinary_codes")),
+        ],
+        no("investment_too_low"),
+    )
+
+
+def step(n: int, first: int, further: int) -> int:
+    """Fen that the n-th code of a year takes."""
+    return first + (n - 1) * further
+
+
+def ordinary(asked: Asked) -> Truth:
+    return None if asked.ordinary_number is None else asked.ordinary_number in {"1", "2", "3", "4", "5", "6"}
+
+
+def social_body_registration(row: Row, asked: Asked, at: date) -> Verdict:
+    return judged(
+        every(same(row["status"], "正常"), up_to(at, row["valid_until"]), same(asked.code_number, "1")),
+        [
+            (differs(row["status"], "正常"), no("body_cancelled")),
+            (differs(asked.code_number, "1"), no("too_many_codes")),
+        ],
         no("body_expired"),
     )
 
@@ -214,7 +284,7 @@ def year_before(at: date) -> date:
 class Rule:
     register: str
     no_record: Verdict
-    judge: Callable[[Row, str | None, date], Verdict]
+    judge: Callable[[Row, Asked, date], Verdict]
 
 
 RULES = {
@@ -232,6 +302,9 @@ RULES = {
     "handler_identity": Rule("population", unknown("identity_not_confirmed"), identity),
     "business_licence": Rule("business_licence", unknown("no_record"), business_licence),
     "organisation_code": Rule("organisation_code", unknown("no_record"), organisation_code),
+    "tax_registration": Rule("vat", unknown("no_record"), tax_registration),
+    "credit_code": Rule("credit_code", unknown("no_record"), business_licence),
     "vat_of_the_year": Rule("vat", unknown("no_record"), vat_of_the_year),
+    "fixed_investment": Rule("vat", unknown("no_record"), fixed_investment),
     "social_body_registration": Rule("social_body", unknown("no_record"), social_body_registration),
 }

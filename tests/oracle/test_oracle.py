@@ -22,7 +22,10 @@ ASKED = {
         "income_tax_five_years",
         *CAR,
     ],
-    "enterprise": ["handler_identity", "business_licence", "organisation_code", "vat_of_the_year"],
+    "enterprise": [
+        *("handler_identity", "business_licence", "organisation_code"),
+        *("tax_registration", "vat_of_the_year"),
+    ],
     "social_body": ["handler_identity", "social_body_registration", "organisation_code"],
 }
 
@@ -84,11 +87,6 @@ def test_the_tax_years_of_2026(town_of_2026: World, index: int, reason: str) -> 
     town_of_2026.apply("residence_permit")
     del town_of_2026.rows["income_tax"][index]
     assert_found(town_of_2026.finding(), "income_tax_five_years", f"not_met {reason}")
-
-
-def test_a_unit_in_the_round_of_2026_goes_to_a_person(town_of_2026: World) -> None:
-    town_of_2026.apply("enterprise")
-    assert town_of_2026.finding().reason == "no_applicable_rule"
 
 
 def test_a_year_before_the_29_of_february_is_the_28(tmp_path: Path) -> None:

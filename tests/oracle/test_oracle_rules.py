@@ -114,9 +114,12 @@ ONE_CHANGE: dict[tuple[str, str, str], list[tuple[dict[str, Any], str]]] = {
     ],
     ("vat_of_the_year", "enterprise", "taxpayer"): [
         ({"state": "非正常"}, "not_met taxpayer_state"),
-        ({"state": "注销"}, "not_met taxpayer_state"),
         ({"state": None}, MISSING),
         ({"registered_on": None}, "met"),
+    ],
+    ("tax_registration", "enterprise", "taxpayer"): [
+        ({"state": "注销"}, "not_met tax_registration_cancelled"),
+        ({"state": None}, MISSING),
     ],
     ("social_body_registration", "social_body", "social_body"): [
         ({"valid_until": "2014-06-08"}, "met"),

@@ -18,11 +18,13 @@ DOMAINS = {
     "护照": "passport",
     "外国人永久居留身份证": "foreign_permit",
     "组织机构代码": "organisation_code",
+    "统一社会信用代码": "organisation_code",
 }
 CITIZEN_WEIGHTS = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]  # GB 11643
 CITIZEN_CHECKS = "10X98765432"
 ORGANISATION_WEIGHTS = [3, 7, 9, 10, 5, 8, 4, 2]  # GB 11714
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+CREDIT_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # GB 32100: without I, O, S, V, Z
 GREATEST_AMOUNT = 10**13
 Key = tuple[str, str]
 Parse = Callable[[str], object]
@@ -73,7 +75,7 @@ def key(domain: str | None, raw: object) -> Key | None:
     if domain == "citizen":
         good = citizen(number)
     elif domain == "organisation_code":
-        good = number if good_organisation_code(number) else None
+        good = organisation(number)
     elif not re.fullmatch("[0-9A-Z]{5,18}", number):
         good = None
     return None if good is None else (domain, good)
@@ -97,6 +99,29 @@ def good_citizen(number: str) -> bool:
 
 def citizen_check(body: str) -> str:
     return CITIZEN_CHECKS[sum(w * int(c) for w, c in zip(CITIZEN_WEIGHTS, body, strict=True)) % 11]
+
+
+def organisation(number: str) -> str | None:
+    """The organisation code itself, or the one within a good credit code."""
+    if len(number) == 18:
+        number = number[8:17] if good_credit_code(number) else ""
+    return number if good_organisation_code(number) else None
+
+
+def good_credit_code(number: str) -> bool:
+    letters = f"[{CREDIT_ALPHABET}]"
+    if not re.fullmatch(letters + "{2}[0-9]{6}" + letters + "{10}", number):
+        return False
+    values = [CREDIT_ALPHABET.index(c) for c in number]
+    return (sum(value * 3**place for place, value in enumerate(values[:17])) + values[17]) % 31 == 0
+
+
+def code_number(raw: object) -> str | None:
+    """Which code of the year: 1 to 12, `more`; None for what does not hold. What is missing is not asked here."""
+    number = text(raw) or ""
+    if not re.fullmatch("[1-9][0-9]*", number):
+        return None
+    return number if len(number) <= 2 and int(number) <= 12 else "more"
 
 
 def good_organisation_code(number: str) -> bool:

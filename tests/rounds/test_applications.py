@@ -80,6 +80,56 @@ def test_an_unknown_kind_has_no_pool():
     assert [row(a_line(1, kind=kind))["pool"] for kind in ("", None, "resident2")] == ["", "", ""]
 
 
+# --- Codes of a unit ----------------------------------------------------------------------------
+
+
+def numbers(**change):
+    found = row(a_unit(1, **change))
+    return found["code_number"], found["ordinary_number"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("1", "1"), ("12", "12"), ("13", "more"), ("9" * 30, "more"), (" ７ ", "7"), ("", "1"), (None, "1"),
+        ("0", None), ("01", None), ("-1", None), ("+1", None), ("1.0", None), ("二", None), ("٣", None), ("x", None),
+    ],
+)  # fmt: skip
+def test_a_code_number_is_one_to_twelve_or_more_or_does_not_hold(typed, read):
+    assert numbers(code_number=typed) == (read, read)
+    assert numbers(code_number="12", ordinary_number=typed)[1] == ("12" if read == "1" and typed != "1" else read)
+
+
+def test_a_list_without_code_numbers_asks_for_first_codes():
+    assert numbers() == ("1", "1")
+
+
+def test_a_person_has_no_code_numbers():
+    found = row(a_line(1, code_number="2", ordinary_number="x"))
+    assert (found["code_number"], found["ordinary_number"]) == (None, None)
+
+
+def test_a_unit_s_further_codes_are_no_doubles_and_the_same_one_is():
+    lines = [a_unit(1), a_unit(2, **same_unit(1), code_number="2"), a_unit(3, **same_unit(1), code_number="2")]
+    assert settled(*lines) == {code(3): DUPLICATE}
+
+
+def test_numbers_that_do_not_hold_are_one_number():
+    lines = [a_unit(1, code_number="x"), a_unit(2, **same_unit(1), code_number="0")]
+    assert settled(*lines) == {code(2): DUPLICATE}
+
+
+def test_a_stranger_may_take_no_further_code_of_a_unit_either():
+    stranger = same_unit(1) | {"handler_number": citizen(9)}
+    lines = [a_unit(1), a_unit(2, **stranger, code_number="2")]
+    assert settled(*lines) == {code(1): CONFLICT, code(2): CONFLICT}
+
+
+def same_unit(number):
+    one = a_unit(number)
+    return {name: one[name] for name in ("name", "document_number", "handler_name", "handler_number")}
+
+
 # --- Lines that are checked elsewhere -----------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """The program that strangers run, run as they run it, and as a module for the many small forgeries."""
 
 import ast
+import base64
 import hashlib
 import json
 import shutil
@@ -12,7 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.kit.test_signing import VECTORS
+from tests.rounds import world
 from tests.rounds.world import a_line, a_unit, drawn
+from tongban.kit.keys import PublicKey, SigningKey
 from tongban.rounds import verify_draw
 from tongban.rounds.folder import Stage
 
@@ -30,8 +34,8 @@ def copy(bundle, tmp_path):
     return Path(shutil.copytree(bundle, tmp_path / "persons"))
 
 
-def run(place):
-    command = [sys.executable, "-I", str(place / "verify_draw.py"), str(place)]
+def run(place, *key):
+    command = [sys.executable, "-I", str(place / "verify_draw.py"), str(place), *key]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -52,9 +56,9 @@ def change(place, name, at, byte):
     return True
 
 
-def test_it_has_at_most_sixty_lines_and_needs_nothing_but_the_standard_library():
+def test_it_can_be_read_in_one_sitting_and_needs_nothing_but_the_standard_library():
     text = Path(verify_draw.__file__).read_text()
-    assert len(text.splitlines()) <= 60
+    assert len(text.splitlines()) <= 115
     found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {name.split(".")[0] for node in found for name in [getattr(node, "module", None) or node.names[0].name]}
     names |= {alias.name.split(".")[0] for node in found if isinstance(node, ast.Import) for alias in node.names}
@@ -186,3 +190,98 @@ def test_a_party_left_out_is_found(copy):
     del value["reveals"]["citizens"]
     (copy / "draw.json").write_text(json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
     assert not holds(copy)
+
+
+# The signature -----------------------------------------------------------------------------------------------------
+
+
+def public_key():
+    return base64.b64encode(world.KEY.public.public).decode()
+
+
+def test_with_the_department_s_key_the_freeze_is_seen_to_be_signed(bundle):
+    done = run(bundle, public_key())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"ok  the freeze is signed by {public_key()}" in done.stdout
+    assert "Not checked" not in done.stdout
+
+
+def test_without_a_key_the_program_says_that_it_did_not_look(bundle):
+    assert "Not checked: who signed the freeze" in run(bundle).stdout
+
+
+@pytest.mark.parametrize("key", [base64.b64encode(SigningKey("stranger", bytes(32)).public.public).decode(), "AAAA"])
+def test_a_freeze_that_somebody_else_signed_does_not_hold(bundle, key):
+    done = run(bundle, key)
+    assert done.returncode == 1
+    assert "BAD the freeze is signed by" in done.stdout
+
+
+def test_a_key_that_is_no_base64_is_no_key(bundle):
+    assert run(bundle, "é").returncode == 1
+
+
+def test_a_bundle_whose_freeze_nobody_signed_does_not_hold_with_a_key(copy):
+    value = json.loads((copy / "draw.json").read_text())
+    value["freeze"]["signatures"] = {}
+    (copy / "draw.json").write_text(json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+    assert holds(copy)
+    assert run(copy, public_key()).returncode == 1
+
+
+def test_a_receipt_for_another_freeze_is_found(copy):
+    value = json.loads((copy / "draw.json").read_text())
+    value["log"]["leaf"] = "0" * 64
+    (copy / "draw.json").write_text(json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+    assert not holds(copy)
+
+
+@pytest.mark.parametrize(("_secret", "public", "message", "signature"), VECTORS)
+def test_the_vectors_of_rfc_8032_verify(_secret, public, message, signature):
+    assert verify_draw.signed(*map(bytes.fromhex, (public, message, signature)))
+
+
+@given(seed=st.binary(min_size=32, max_size=32), message=st.binary(max_size=80), data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_it_judges_as_libsodium_does(seed, message, data):
+    key = SigningKey("any", seed)
+    whole = bytearray(key.public.public + key.sign(message))
+    assert verify_draw.signed(key.public.public, message, bytes(whole[32:]))
+    bit = data.draw(st.integers(0, 8 * len(whole) - 1))
+    whole[bit // 8] ^= 1 << bit % 8
+    public, signature = bytes(whole[:32]), bytes(whole[32:])
+    assert (
+        verify_draw.signed(public, message, signature) is PublicKey("any", public).verifies(message, signature) is False
+    )
+
+
+#: Points of order 1, 2, 4 and 8 (RFC 7748's curve in Edwards form), and the same y written beyond the field.
+_ORDER_8 = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"
+SMALL = [
+    "01" + "00" * 31,
+    "ec" + "ff" * 30 + "7f",
+    "00" * 32,
+    _ORDER_8,
+    "ee" + "ff" * 30 + "7f",
+    "ed" + "ff" * 30 + "7f",
+]
+
+
+@pytest.mark.parametrize("public", SMALL)
+def test_a_key_of_small_order_or_of_another_form_fits_nothing(public):
+    # With R the identity and S nought, such a key would fit (nearly) every message.
+    public, signature = bytes.fromhex(public), bytes.fromhex("01" + "00" * 63)
+    assert not any(verify_draw.signed(public, b"%d" % n, signature) for n in range(20))
+
+
+def test_an_s_beyond_the_order_is_a_second_form_of_one_signature_and_refused():
+    key = SigningKey("any", bytes(32))
+    signature = key.sign(b"m")
+    more = int.from_bytes(signature[32:], "little") + verify_draw.L
+    assert not verify_draw.signed(key.public.public, b"m", signature[:32] + more.to_bytes(32, "little"))
+
+
+@pytest.mark.parametrize("length", [0, 31, 32, 63, 65])
+def test_a_signature_of_another_length_is_none(length):
+    key = SigningKey("any", bytes(32))
+    assert not verify_draw.signed(key.public.public, b"m", (key.sign(b"m") + b"\0")[:length])

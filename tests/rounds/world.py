@@ -90,7 +90,10 @@ _RAW = pa.schema([(name, pa.string()) for name in applications.RAW[:-1]] + [("fa
 
 
 def a_raw_list(lines: Sequence[Mapping[str, Any]]) -> Any:
-    return pa.Table.from_pylist([dict(line) for line in lines], schema=_RAW)
+    """Optional columns stand in it where a line has one."""
+    given = [name for name in applications.OPTIONAL if any(name in line for line in lines)]
+    schema = pa.schema([*_RAW, *((name, pa.string()) for name in given)])
+    return pa.Table.from_pylist([dict(line) for line in lines], schema=schema)
 
 
 def the_policy(**change: Any) -> Policy:

@@ -64,7 +64,7 @@ class Maker:
     # -- values
 
     def number(self, depth: int = 0) -> str:
-        kinds = ["literal", "small", "wide", "asked.count", "asked.amount", "{least}", "year_of({at})"]
+        kinds = ["literal", "small", "wide", "wide", "{least}", "year_of({at})"]
         if depth < 2:
             kinds += ["sum", "sum", "product", "minus", "function", "case", "coalesce"]
         kind = self.rng.choice(kinds)
@@ -85,7 +85,7 @@ class Maker:
         return kind
 
     def day(self, depth: int = 0) -> str:
-        kinds = ["literal", "born", "until", "asked.day", "{at}", "{at}"]
+        kinds = ["literal", "born", "until", "{at}", "{at}"]
         if depth < 2:
             kinds += ["add_months", "add_years", "month_start", "first_day_of_year"]
         kind = self.rng.choice(kinds)
@@ -176,11 +176,17 @@ class Maker:
             ),
             "between dates": lambda: f"{self.day(1)} BETWEEN {self.day(1)} AND {self.day(1)}",
             "is null": lambda: f"{rng.choice(NULLABLE)} IS {rng.choice(('', 'NOT '))}NULL",
-            "coalesce": lambda: f"COALESCE({self.number(1)}, asked.count, 60) >= {rng.choice(('60', '{least}'))}",
+            "coalesce": lambda: f"COALESCE({self.number(1)}, small, 60) >= {rng.choice(('60', '{least}'))}",
             "case": lambda: f"CASE WHEN {self.small_condition()} THEN good WHEN sure THEN {self.small_condition()} END",
             "case else": lambda: f"CASE WHEN {self.small_condition()} THEN small ELSE wide END > 59",
-            "sum": lambda: f"wide {rng.choice('+-')} asked.amount {op} {rng.choice(('60', '0'))}",
-            "product": lambda: f"small * asked.amount {op} {rng.choice(('60', '0'))}",
+            "sum": lambda: f"wide {rng.choice('+-')} {rng.choice(('wide', 'small'))} {op} {rng.choice(('60', '0'))}",
+            "product": lambda: f"{rng.choice(('small', 'wide'))} * wide {op} {rng.choice(('60', '0'))}",
+            # By size an asked value is never compared.
+            "asked number": lambda: f"{rng.choice(('wide', 'small', '60'))} {rng.choice(('=', '<>'))} asked.amount",
+            "asked one of": lambda: f"asked.count {rng.choice(('IN', 'NOT IN'))} ({{numbers}}, 11)",
+            "asked day": lambda: f"{self.day(1)} {rng.choice(('=', '<>'))} asked.day",
+            "asked chosen": lambda: f"CASE WHEN {self.small_condition()} THEN asked.amount ELSE small END = 60",
+            "asked coalesced": lambda: f"COALESCE(asked.count, small) <> {rng.choice(('60', 'wide'))}",
             "minus": lambda: f"-wide {op} {rng.choice(('60', '-1'))}",
         }
         return made[feature]()
@@ -193,7 +199,7 @@ class Maker:
                 "good",
                 "sure",
                 "state = '正常'",
-                "asked.count < 60",
+                "asked.count = 60",
                 "born < DATE '1996-06-01'",
             )
         )
@@ -225,6 +231,7 @@ FEATURES = (
     *NUMERIC, *DATED, *TRUTHS, "text", "code", "compare numbers", "compare dates", "compare truth", "bool",
     "literal truth", "not", "null", "junction", "in numbers", "in texts", "in dates", "between", "between dates",
     "is null", "coalesce", "case", "case else", "sum", "product", "minus",
+    "asked number", "asked one of", "asked day", "asked chosen", "asked coalesced",
 )  # fmt: skip
 
 #: IS NULL has two answers by its nature.

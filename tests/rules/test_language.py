@@ -274,3 +274,66 @@ def test_a_mistake_is_shown_where_it_stands():
     assert refused("sure AND pionts = 1").position == len("sure AND ")
     assert refused("sure AND status = '失效'").position == len("sure AND ")
     assert refused("points = 1 AND\n  name ~ 'x'").position == len("points = 1 AND\n  name ")
+
+
+CHOSEN = Scope(
+    LICENCES.by_name(),
+    {
+        "name": Column("name", Type.TEXT),
+        "least": Column("least", Type.INT),
+        "day": Column("day", Type.DATE),
+        "step": Column("step", Type.CODE, codes=("a", "b")),
+    },
+    PARAMETERS,
+    frozenset(["points", "asked.least", "asked.step"]),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "column"),
+    [
+        ("points >= asked.least", ">=", "asked.least"),
+        ("asked.least > points", ">", "asked.least"),
+        ("points < asked.least", "<", "asked.least"),
+        ("points <= asked.least", "<=", "asked.least"),
+        ("NOT (sure AND points < asked.least)", "<", "asked.least"),
+        ("valid_until > asked.day", ">", "asked.day"),
+        ("asked.day <= {at}", "<=", "asked.day"),
+        ("points BETWEEN asked.least AND 60", "BETWEEN", "asked.least"),
+        ("points BETWEEN 0 AND asked.least", "BETWEEN", "asked.least"),
+        ("asked.least BETWEEN points AND 60", "BETWEEN", "asked.least"),
+        ("points - asked.least = 0", "-", "asked.least"),
+        ("points = asked.least + 1", "+", "asked.least"),
+        ("points * asked.least = 0", "*", "asked.least"),
+        ("points = -asked.least", "-", "asked.least"),
+        ("month_paid(paid, asked.day)", "month_paid", "asked.day"),
+        ("year_of(asked.day) = 2014", "year_of", "asked.day"),
+        ("months_all_paid(paid, {at}, asked.least)", "months_all_paid", "asked.least"),
+        ("points >= COALESCE(points, asked.least)", ">=", "asked.least"),
+        ("points >= CASE WHEN sure THEN asked.least END", ">=", "asked.least"),
+        ("points >= CASE WHEN sure THEN 1 ELSE asked.least END", ">=", "asked.least"),
+        ("points >= CASE WHEN sure THEN COALESCE(asked.least, 1) ELSE 2 END", ">=", "asked.least"),
+    ],
+)
+def test_a_value_that_the_asker_chooses_is_never_weighed_against_a_register(text, word, column):
+    for scope in (CHOSEN, Scope(CHOSEN.columns, CHOSEN.asked, PARAMETERS, CHOSEN.missing_means, choosing=True)):
+        error = refused(f"sure AND {text}", scope)
+        assert error.what == f"{word} would weigh {column}, which the asker chooses"
+        remedy = f"Use {column} with = <> IN only, and write the steps out: {column} = 'a' AND amount >= 100 OR …"
+        assert error.remedy == remedy
+        assert error.position >= len("sure AND ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "asked.step = 'a' AND points >= 60 OR asked.step = 'b' AND points >= 2 * {least}",
+        "points >= CASE WHEN asked.step = 'a' THEN 60 ELSE 120 END",
+        "points = asked.least",
+        "asked.least IN (1, 2)",
+        "valid_until <> asked.day",
+        "COALESCE(asked.least, 1) = 1",
+    ],
+)
+def test_an_asked_value_chooses_among_steps_that_stand_in_the_rule(text):
+    assert read(text, CHOSEN)

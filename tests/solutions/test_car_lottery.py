@@ -18,7 +18,13 @@ from tongban.solution.package import Solution, check, load
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "solutions" / "car_lottery"
 PAGE = (ROOT / "docs" / "reference" / "car_lottery.md").read_text(encoding="utf-8")
-AT_2014, AT_2026 = date(2014, 6, 8), date(2026, 10, 8)
+AT_2011, AT_2014, AT_2016, AT_2026 = date(2011, 6, 8), date(2014, 6, 8), date(2016, 6, 8), date(2026, 10, 8)
+#: A day in each stretch of time in which nothing changes, and the first and last days of each.
+DAYS = [
+    *(date(2011, 1, 1), AT_2011, date(2013, 12, 31), date(2014, 1, 1), AT_2014, date(2015, 9, 30)),
+    *(date(2015, 10, 1), AT_2016, date(2017, 12, 31), date(2018, 6, 14), date(2018, 6, 15), date(2018, 11, 15)),
+    *(date(2018, 11, 16), date(2020, 12, 31), date(2021, 1, 1), AT_2026),
+]
 UNITS = {"enterprise", "social_body"}
 
 #: Reasons that no register gives: they come from comparing applications with one another.
@@ -41,22 +47,39 @@ def quoted(cell: str) -> list[str]:
 
 TEXTS = {quoted(code)[0]: (zh, en) for code, zh, en in table(9)}
 OWN = set(TEXTS) - set(COMMON) - OF_THE_DECISION
-ROWS = {quoted(row[0])[0]: row for row in table(7)}
 
 
-def page_rule(name: str) -> tuple[str, str, list[str]]:
+def stretch(cell: str) -> tuple[date, date]:
+    """The days for which a cell's row holds: `from` and `until`, both included."""
+    found = {word: date.fromisoformat(day) for word, day in re.findall(r"\b(from|until) (\d{4}-\d\d-\d\d)", cell)}
+    return found.get("from", date.min), found.get("until", date.max)
+
+
+ROWS = {(quoted(row[0])[0], stretch(row[0])): row for row in table(7)}
+NAMES = {name for name, _ in ROWS}
+
+
+def row_of(name: str, day: date) -> list[str]:
+    """The row of a rule on a day: the last to begin of those that hold."""
+    held = [(since, row) for (one, (since, until)), row in ROWS.items() if one == name and since <= day <= until]
+    return max(held)[1]
+
+
+def page_rule(name: str, day: date) -> tuple[str, str, list[str]]:
     """Register, verdict for no record, and the codes of the row in its order (that for no record among them)."""
-    register, silence, reasons = quoted(ROWS[name][1])[0], ROWS[name][3], " ".join(ROWS[name][3:])
+    row = row_of(name, day)
+    register, silence, reasons = quoted(row[1])[0], row[3], " ".join(row[3:])
     codes = [code for code in quoted(reasons) if code in OWN]
-    if same := re.fullmatch(r"as `(\w+)`", ROWS[name][-1]):
+    if same := re.fullmatch(r"as `(\w+)`", row[-1]):
         # The reasons of the other rule, without its reason for no record, which each row says for itself.
-        codes += [code for code in page_rule(same[1])[2] if code != silence_code(same[1])]
+        other = min(since for one, (since, _) in ROWS if one == same[1])
+        codes += [code for code in page_rule(same[1], other)[2] if code != silence_code(row_of(same[1], other))]
     verdict = next(word for word in ("unknown", "not met", "met") if silence.startswith(word))
     return register, verdict.replace(" ", "_"), list(dict.fromkeys(codes))
 
 
-def silence_code(name: str) -> str | None:
-    return next((code for code in quoted(ROWS[name][3]) if code in OWN), None)
+def silence_code(row: list[str]) -> str | None:
+    return next((code for code in quoted(row[3]) if code in OWN), None)
 
 
 # -- the folder
@@ -77,6 +100,12 @@ def in_2026() -> Solution:
     return load(FOLDER, AT_2026)
 
 
+@pytest.fixture(scope="module")
+def on() -> dict[date, Solution]:
+    """The solution on each of the days."""
+    return {day: load(FOLDER, day) for day in DAYS}
+
+
 def every_rule(folder: Folder) -> Iterator[Rule]:
     for versions in folder.rules.values():
         yield from versions
@@ -87,9 +116,9 @@ def test_nothing_is_wrong_with_the_folder():
 
 
 def test_the_page_was_read_whole():
-    assert len(OWN) == 35
+    assert len(OWN) == 41
     assert all(zh and en for zh, en in TEXTS.values())
-    assert len(ROWS) == 16
+    assert (len(ROWS), len(NAMES)) == (21, 19)
 
 
 # -- reasons
@@ -97,7 +126,7 @@ def test_the_page_was_read_whole():
 
 def test_every_reason_of_the_page_is_given_by_exactly_the_rules_of_its_row(folder):
     given = {rule.id: {reason.code for reason in rule.own_reasons()} for rule in every_rule(folder)}
-    assert given == {rule.id: set(page_rule(rule.name)[2]) for rule in every_rule(folder)}
+    assert given == {rule.id: set(page_rule(rule.name, rule.valid_from)[2]) for rule in every_rule(folder)}
     assert set().union(*given.values()) == OWN
 
 
@@ -114,12 +143,12 @@ def test_reasons_are_looked_at_in_the_page_s_order(folder):
     for rule in every_rule(folder):
         silent = rule.no_record.reason.code if rule.no_record.reason else None
         looked_at = [reason.code for reason in (*rule.reasons, rule.default_reason)]
-        assert looked_at == [code for code in page_rule(rule.name)[2] if code != silent], rule.id
+        assert looked_at == [code for code in page_rule(rule.name, rule.valid_from)[2] if code != silent], rule.id
 
 
 def test_no_record_means_what_the_page_says(folder):
     for rule in every_rule(folder):
-        assert rule.no_record.verdict.word == page_rule(rule.name)[1], rule.id
+        assert rule.no_record.verdict.word == page_rule(rule.name, rule.valid_from)[1], rule.id
 
 
 def test_only_a_register_whose_owner_called_it_complete_turns_silence_into_a_verdict(folder):
@@ -134,33 +163,62 @@ def test_only_a_register_whose_owner_called_it_complete_turns_silence_into_a_ver
 # -- versions and registers
 
 
-def test_in_2014_every_rule_of_the_page_is_in_force_and_in_2026_those_about_persons(in_2014, in_2026):
-    units = {name for kind, first, then in kinds() if kind in UNITS for name in (*first, *then)}
-    assert set(in_2014.rules) == set(ROWS)
-    assert set(in_2026.rules) == set(ROWS) - units
-    assert {rule.valid_from for rule in in_2014.rules.values()} == {date(2014, 1, 1)}
-    assert {rule.valid_from for rule in in_2026.rules.values()} == {date(2021, 1, 1)}
+@pytest.mark.parametrize("day", DAYS)
+def test_the_rules_in_force_are_those_of_the_page_s_rows(on, day):
+    held = {name for name, (since, until) in ROWS if since <= day <= until}
+    asked = {name for found in on[day].decisions.values() for name in found.rules}
+    assert set(on[day].rules) == held
+    assert asked == held
 
 
-def test_each_rule_asks_the_page_s_register_and_finds_there_the_columns_it_reads(in_2014, in_2026):
-    for solution in (in_2014, in_2026):
-        for name, rule in solution.rules.items():
-            resource = solution.resources[rule.resource]
-            assert resource.id.partition("/")[2] == page_rule(name)[0]
-            read = {column.name for column in solution.compile(name).reads()}
-            assert read
-            assert read <= {column.name for column in resource.facts.columns}
+@pytest.mark.parametrize("day", DAYS)
+def test_the_version_is_that_of_the_day(on, day):
+    began = [start for start in (date(2011, 1, 1), date(2014, 1, 1), date(2021, 1, 1)) if start <= day][-1]
+    assert {rule.valid_from >= began for rule in on[day].rules.values()} == {True}
+    assert {rule.valid_from > day for rule in on[day].rules.values()} == {False}
 
 
-def test_income_tax_is_asked_of_the_successor_from_2021_on(in_2014, in_2026):
-    asked = [solution.rules["income_tax_five_years"].resource for solution in (in_2014, in_2026)]
-    assert asked == ["local_tax/income_tax", "tax/income_tax"]
+@pytest.mark.parametrize("day", DAYS)
+def test_each_rule_asks_the_page_s_register_and_finds_there_the_columns_it_reads(on, day):
+    for name, rule in on[day].rules.items():
+        resource = on[day].resources[rule.resource]
+        assert resource.id.partition("/")[2] == page_rule(name, day)[0]
+        read = {column.name for column in on[day].compile(name).reads()}
+        assert read
+        assert read <= {column.name for column in resource.facts.columns}
 
 
-def test_both_versions_of_a_rule_ask_the_same_of_a_person(folder):
-    changed = ("resource", "article", "title", "valid_from", "valid_until", "usual", "situations", "places")
+@pytest.mark.parametrize(
+    ("day", "enterprise"),
+    [
+        (date(2014, 6, 8), ["industry-commerce", "quality-supervision", "state-tax", "state-tax"]),
+        (date(2015, 9, 30), ["industry-commerce", "quality-supervision", "state-tax", "state-tax"]),
+        (date(2015, 10, 1), ["industry-commerce", "state-tax"]),
+        (date(2018, 6, 14), ["industry-commerce", "state-tax"]),
+        (date(2018, 6, 15), ["industry-commerce", "tax"]),
+        (date(2018, 11, 15), ["industry-commerce", "tax"]),
+        (date(2018, 11, 16), ["market-regulation", "tax"]),
+        (date(2026, 10, 8), ["market-regulation", "tax", "tax"]),
+    ],
+)
+def test_certificates_and_departments_became_one_on_days_of_their_own(day, enterprise):
+    found = load(FOLDER, day)
+    then = found.decisions["enterprise"].rules[1:]
+    assert [found.resources[found.rules[name].resource].department for name in then] == enterprise
+
+
+def test_income_tax_is_asked_of_the_successor_from_the_merger_on():
+    days = (date(2014, 6, 8), date(2018, 6, 14), date(2018, 6, 15), date(2021, 1, 1))
+    asked = [load(FOLDER, day).rules["income_tax_five_years"].resource for day in days]
+    assert asked == [*["local_tax/income_tax"] * 2, *["tax/income_tax"] * 2]
+
+
+def test_all_versions_of_a_rule_ask_the_same_but_for_how_much_tax_is_enough(folder):
+    changed = ("resource", "article", "title", "title_en", "valid_from", "valid_until", "usual", "situations", "places")
     for versions in folder.rules.values():
         plain = [replace(rule, **dict.fromkeys(changed)) for rule in versions]
+        if versions[0].name == "vat_of_the_year":
+            del plain[0], plain[-1]
         assert plain.count(plain[0]) == len(plain), versions[0].name
 
 
@@ -175,6 +233,8 @@ STALE = {
     "social_insurance_60_months": ("history", "last_month"),
     "income_tax_five_years": ("history", "last_year"),
     "vat_of_the_year": ("at", "last_year"),
+    "tax_registration": ("at", "last_year"),
+    "fixed_investment": ("at", "last_year"),
 }
 
 
@@ -188,7 +248,7 @@ def section_5_point_5() -> str:
     return next(line for line in PAGE.splitlines() if line.startswith("5. The snapshot"))
 
 
-@pytest.mark.parametrize("rule", sorted(STALE))
+@pytest.mark.parametrize("rule", sorted(STALE.keys() - {"fixed_investment"}))
 def test_no_day_of_the_year_accepts_a_snapshot_of_an_unfinished_month_or_year(in_2014, rule):
     rule = in_2014.rules[rule]
     day = timedelta(days=1)
@@ -201,21 +261,29 @@ def test_no_day_of_the_year_accepts_a_snapshot_of_an_unfinished_month_or_year(in
 # -- kinds and decisions
 
 
-def kinds() -> Iterator[tuple[str, list[str], list[str]]]:
-    """Kind, rules asked first, rules asked then; of the page's second section."""
+def kinds(day: date) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Kind, rules asked first, rules asked then; of the page's second section on a day."""
     for kind, _, first, then in table(2):
-        names = ([name for name in quoted(cell) if name in ROWS] for cell in (first, then))
-        yield quoted(kind)[0], *names
+        since, until = stretch(kind)
+        names = ([name for name in quoted(cell) if name in NAMES] for cell in (first, then))
+        if since <= day <= until:
+            yield quoted(kind)[0], *names
 
 
-def test_decisions_ask_in_the_page_s_order(in_2014):
-    asked = {kind: (list(in_2014.first[kind]), list(found.rules)) for kind, found in in_2014.decisions.items()}
-    assert asked == {kind: (first, first + then) for kind, first, then in kinds() if kind != "military"}
+@pytest.mark.parametrize("day", DAYS)
+def test_decisions_ask_in_the_page_s_order(on, day):
+    asked = {kind: (list(on[day].first[kind]), list(found.rules)) for kind, found in on[day].decisions.items()}
+    assert asked == {kind: (first, first + then) for kind, first, then in kinds(day) if kind != "military"}
 
 
-def test_every_rule_of_a_decision_must_be_met(in_2014, in_2026):
-    for solution in (in_2014, in_2026):
-        assert {found.whole.kind for found in solution.decisions.values()} == {"all"}
+@pytest.mark.parametrize("day", DAYS)
+def test_every_rule_of_a_decision_must_be_met_but_that_investment_may_stand_for_tax(on, day):
+    for kind, found in on[day].decisions.items():
+        assert found.whole.kind == "all"
+        groups = [part for part in found.whole.parts if not isinstance(part, str)]
+        either = [("any", ("vat_of_the_year", "fixed_investment"))]
+        expected = either if kind == "enterprise" and day >= date(2021, 1, 1) else []
+        assert [(group.kind, group.parts) for group in groups] == expected
 
 
 def test_the_rule_of_identity_is_the_first_one_asked(in_2014):
@@ -223,21 +291,23 @@ def test_the_rule_of_identity_is_the_first_one_asked(in_2014):
         assert decision.identity == in_2014.first[kind][0] == decision.rules[0]
 
 
-def test_a_rule_applies_to_exactly_the_kinds_that_the_page_asks_it_of(in_2014, in_2026):
-    asked = {kind: {*first, *then} for kind, first, then in kinds() if kind != "military"}
-    for solution in (in_2014, in_2026):
-        for name in solution.rules:
-            applies = solution.applies(name)
-            concerned = {kind for kind in asked if applies.single({"kind": kind}, solution.at)}
-            assert concerned == {kind for kind, names in asked.items() if name in names}, name
+@pytest.mark.parametrize("day", DAYS)
+def test_a_rule_applies_to_exactly_the_kinds_that_the_page_asks_it_of(on, day):
+    asked = {kind: {*first, *then} for kind, first, then in kinds(day) if kind != "military"}
+    for name in on[day].rules:
+        applies = on[day].applies(name)
+        concerned = {kind for kind in asked if applies.single({"kind": kind}, day)}
+        # Whom a rule applies to is a kind's matter; whether it is asked, that of the day's decision.
+        assert {kind for kind, names in asked.items() if name in names} == concerned, name
 
 
-def test_in_2026_only_persons_have_a_decision(in_2026):
-    assert set(in_2026.decisions) == {kind.code for kind in in_2026.kinds} - UNITS
+@pytest.mark.parametrize("day", DAYS)
+def test_every_kind_has_a_decision_under_every_version(on, day):
+    assert set(on[day].decisions) == {kind.code for kind in on[day].kinds}
 
 
 def test_military_is_no_kind(folder):
-    assert "military" in {kind for kind, _, _ in kinds()}
+    assert "military" in {kind for kind, _, _ in kinds(AT_2014)}
     assert "military" not in {kind.code for kind in folder.kinds}
     assert [path.name for path in FOLDER.rglob("*.yaml") if "military" in path.read_text(encoding="utf-8")] == []
 
@@ -286,7 +356,13 @@ SHIFTS = {
 
 
 #: Two values of one column exclude each other, so their order says nothing.
-SAME_MEANING = {"business_licence@2014-01-01: licence_revoked last"}
+SAME_MEANING = {
+    f"{rule}: licence_revoked last"
+    for rule in (
+        *("business_licence@2011-01-01", "business_licence@2014-01-01", "credit_code@2015-10-01"),
+        *("credit_code@2018-11-16", "credit_code@2021-01-01"),
+    )
+}
 
 
 def shifted(text: str) -> Iterator[str]:

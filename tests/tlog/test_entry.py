@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.tlog.cast import A_ROUND, CALL, a_record
 from tongban.kit import canonical
-from tongban.tlog.entry import KINDS, LARGEST, EntryInvalid, frame, make, stored, unframe
+from tongban.tlog.entry import KINDS, LARGEST, EntryInvalid, frame, make, stored, together, unframe
 from tongban.tlog.persons import person_leaf, persons_root
 from tongban.tlog.pseudonym import pseudonym
 from tongban.tlog.tree import leaf_hash, node_hash
@@ -106,6 +106,21 @@ def test_a_frame_is_the_documented_bytes():
         frame(b"{}", b"", b"abc")
         == b"TBE1" + len(rest).to_bytes(4, "little") + zlib.crc32(rest).to_bytes(4, "little") + rest
     )
+
+
+def test_a_frame_written_together_with_the_one_before_is_the_documented_bytes():
+    whole = frame(b"{}", b"", b"abc")
+    head, rest = together(whole)
+    assert head == b"TBE2" + whole[4:8] + (zlib.crc32(rest) ^ 0xFFFFFFFF).to_bytes(4, "little")
+    assert rest == whole[12:]
+    assert unframe(head + bytes(rest), 0, len(whole)) == unframe(whole, 0, len(whole))
+
+
+def test_one_magic_in_the_place_of_the_other_is_no_frame():
+    whole = frame(b"{}", b"", b"abc")
+    other = b"".join(together(whole))
+    assert unframe(b"TBE2" + whole[4:], 0, len(whole)) is None
+    assert unframe(b"TBE1" + other[4:], 0, len(other)) is None
 
 
 def test_no_beginning_of_a_frame_and_no_frame_with_a_flipped_bit_is_taken_for_one():

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tlog.cast import CALL, a_log, a_record, end_of, killed, last_file, reopened, small
+from tests.tlog.cast import CALL, KEYS, a_log, a_record, end_of, killed, last_file, reopened, small
 from tongban.tlog.log import Draft
 from tongban.tlog.recovery import Torn
 from tongban.tlog.segment import FRAMES, Damaged
+from tongban.tlog.verify import verify
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def sound(tmp_path_factory):
 @given(st.data())
 def test_a_flipped_bit_before_a_good_entry_stops_the_start(sound, data):
     folder, whole = sound
-    last = whole.rindex(b"TBE1")
+    last = whole.rindex(b"TBE")
     flipped = bytearray(whole)
     flipped[data.draw(st.integers(0, last - 1))] ^= 1 << data.draw(st.integers(0, 7))
     last_file(folder).write_bytes(flipped)
@@ -127,6 +128,62 @@ def test_an_entry_taken_out_of_the_middle_is_seen_by_the_checkpoint(folder, stop
     with pytest.raises(Exception, match="another root") as raised:
         reopened(folder)
     assert raised.value.code == "tlog.root_differs"
+
+
+@pytest.fixture
+def appended_together(folder):
+    """A log of three single entries and, beyond its checkpoint, four in one append; where each ends in the file."""
+    log, stops = a_log(folder), [0]
+    for number in range(3):
+        log.append_many([Draft(CALL, a_record(number), b"answer")])
+        stops.append(end_of(folder))
+    log.checkpoint()
+    log.append_many([Draft(CALL, a_record(number), b"answer" * 900) for number in range(3, 7)])
+    killed(log)
+    whole = last_file(folder).read_bytes()
+    while len(stops) < 8:
+        stops.append(whole.find(b"TBE2", stops[-1] + 1) if len(stops) < 7 else end_of(folder))
+    return stops
+
+
+@pytest.mark.parametrize("lost", [3, 4, 5])
+def test_what_a_power_loss_keeps_of_one_append_behind_what_it_loses_is_cut(folder, appended_together, lost):
+    stops = appended_together
+    whole = bytearray(last_file(folder).read_bytes())
+    whole[stops[lost] : stops[lost + 1]] = bytes(stops[lost + 1] - stops[lost])
+    last_file(folder).write_bytes(whole)
+    assert verify(folder, KEYS).holds
+    log = reopened(folder)
+    assert (log.tree.size, log.torn.good) == (lost, stops[lost])
+    assert log.append_many([small(9)])[0].index == lost
+    log.close()
+    assert reopened(folder).torn is None
+
+
+def test_a_write_that_was_begun_behind_the_bad_place_shows_that_it_was_durable(folder, appended_together):
+    stops = appended_together
+    log = reopened(folder)
+    log.append_many([small(9)])
+    killed(log)
+    whole = bytearray(last_file(folder).read_bytes())
+    whole[stops[4] + 20] ^= 1
+    last_file(folder).write_bytes(whole)
+    with pytest.raises(Damaged):
+        reopened(folder)
+    assert [one.code for one in verify(folder, KEYS).problems] == ["tlog.damaged"]
+
+
+def test_what_a_checkpoint_covers_was_durable_however_it_was_written(folder, appended_together):
+    stops = appended_together
+    log = reopened(folder)
+    log.checkpoint()
+    killed(log)
+    whole = bytearray(last_file(folder).read_bytes())
+    whole[stops[4] + 20] ^= 1
+    last_file(folder).write_bytes(whole)
+    with pytest.raises(Damaged):
+        reopened(folder)
+    assert last_file(folder).read_bytes() == whole
 
 
 @pytest.fixture

@@ -10,14 +10,15 @@ from tongban.kit import canonical
 from tongban.kit.keys import SigningKey
 from tongban.tlog import cosignature
 from tongban.tlog.checkpoint import Checkpoint, key_hash, sign, verifier_key
-from tongban.tlog.entry import frame, make
+from tongban.tlog.day_tree import NOBODY, Leaf, Look, joined, leaf_of, person
+from tongban.tlog.entry import frame, make, together
 from tongban.tlog.persons import person_leaf, persons_root
-from tongban.tlog.pseudonym import pseudonym
+from tongban.tlog.pseudonym import pseudonym, unspelt
 from tongban.tlog.tile import ENTRIES, Tile, bundle, hashes
 from tongban.tlog.tree import Tree, leaf_hash
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "log.md"
-HEADING = "## 12. Vectors\n"
+HEADING = "## 13. Vectors\n"
 
 SALT = bytes(range(32))
 SUBJECT_KEY = bytes(range(32, 64))
@@ -111,6 +112,12 @@ Frame of that `call` with the sealed bytes `sealed`, hexadecimal:
 ```
 {_lines(frame(leaf, salted, b"sealed").hex())}
 ```
+
+Its first 12 bytes, where it was written in one append with the entry before it:
+
+```
+{together(frame(leaf, salted, b"sealed"))[0].hex()}
+```
 """
 
 
@@ -127,6 +134,40 @@ def persons() -> str:
 {rows}
 
 Root of the two: `{persons_root(BATCH_SALT, named).hex()}`
+"""
+
+
+def day() -> str:
+    named = [(name, unspelt(SUBJECT_KEY, domain, key)) for name, (domain, key, _) in zip("AB", PERSONS, strict=True)]
+    looks = {
+        "A": [Look(bytes([n] * 32)) for n in (1, 2)],
+        "B": [Look(bytes([2] * 32))],
+        "nobody": [Look(bytes([3] * 32), 3)],
+    }
+    made: list[tuple[str, Leaf]] = []
+    for name, raw in [*named, ("nobody", NOBODY)]:
+        made.append((name, leaf_of(person(SALT, raw), looks[name])))
+    made.sort(key=lambda one: one[1].name)
+    rows = "\n".join(
+        f"| {name} | `{leaf.name.hex()}` | {leaf.count} | `{leaf.head.hex()}` | `{leaf.hashed().hex()}` |"
+        for name, leaf in made
+    )
+    one, two, three = (leaf for _, leaf in made)
+    left = joined(one.hashed(), one.count, two.name, two.hashed(), two.count)
+    root = joined(left, one.count + two.count, three.name, three.hashed(), three.count)
+    return f"""**Day.** Salt of the day: the bytes 0x00 to 0x1f. The two persons above are A and B; A was looked at
+by the entries whose leaf hashes are 32 times 0x01 and 32 times 0x02, B by the latter, nobody three times by 0x03.
+
+| who | name | count | head | leaf hash |
+| --- | --- | --- | --- | --- |
+{rows}
+
+Left node, then root, of the sum {one.count + two.count + three.count}:
+
+```
+{left.hex()}
+{root.hex()}
+```
 """
 
 
@@ -179,7 +220,7 @@ Path at the witness: `/witnessed/{hashlib.sha256(ORIGIN.encode()).hexdigest()}`
 
 
 def section() -> str:
-    return "\n".join((HEADING, tree(), tiles(), entry(), persons(), checkpoint(), cosigned()))
+    return "\n".join((HEADING, tree(), tiles(), entry(), persons(), day(), checkpoint(), cosigned()))
 
 
 def _lines(text: str) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import locale
 import os
+import pwd
 import resource
 import shutil
 import socket
@@ -71,6 +72,7 @@ def examine(root: Path) -> Iterator[Finding]:
         clock,
         ports,
         socket_path,
+        database,
         terminal,
     )
     for check in checks:
@@ -231,6 +233,18 @@ def socket_path(root: Path) -> Finding:
         advice = "The path of a node's local door would be too long; move the folder nearer to the root."
         return Finding("folder's path", "warning", f"{len(os.fsencode(root))} bytes long", advice)
     return Finding("folder's path", "good", f"{len(os.fsencode(root))} bytes long")
+
+
+def database(_root: Path) -> Finding:
+    """The tests start a PostgreSQL server of their own, which refuses to run as root."""
+    if os.geteuid() != 0:
+        return Finding("database", "good", "tests start their PostgreSQL as this account")
+    try:
+        pwd.getpwnam("nobody")
+    except KeyError:
+        advice = "Run the tests as another account than root, or make one called nobody."
+        return Finding("database", "warning", "PostgreSQL, which tests start, refuses to run as root", advice)
+    return Finding("database", "good", "tests start their PostgreSQL as nobody")
 
 
 def terminal(_root: Path) -> Finding:

@@ -17,6 +17,7 @@ from typing import Any
 
 from tongban.cli import console
 from tongban.cli.pytest_run import run_pytest
+from tongban.cli.spark_part import spark_python
 from tongban.kit.errors import Invalid
 
 
@@ -37,6 +38,7 @@ class FullRun:
     tests: tuple[str, ...] = ()
     repeat: int = 1  #: chunks, each with its own seed
     mutated: tuple[Mutated, ...] = ()
+    spark: bool = False  #: run where PySpark is, which is fetched for it
 
     @property
     def chunks(self) -> int:
@@ -51,7 +53,17 @@ _EVALUATING = ("tests/rules/test_logic.py", "tests/rules/test_program.py", "test
 
 #: The closed table of names.
 FULL_RUNS: dict[str, FullRun] = {
-    "rules": FullRun("one text, two engines, the same byte", ("tests/rules/test_agreement.py",), repeat=4),
+    "rules": FullRun(
+        "one text, three engines, the same byte",
+        ("tests/rules/test_agreement.py", "tests/spark/test_agreement.py"),
+        repeat=4,
+        spark=True,
+    ),
+    "spark": FullRun(
+        "what engines read differently is refused or read alike; a node answers from a register in Spark",
+        tuple(f"tests/spark/test_{part}.py" for part in ("divergent", "register", "node")),
+        spark=True,
+    ),
     "log": FullRun("no acknowledged entry is lost by kill -9", ("tests/tlog/test_crash.py",), repeat=2),
     # One chunk: their cases come from a fixed seed, which a second chunk would only repeat.
     "exchange": FullRun(
@@ -64,8 +76,13 @@ FULL_RUNS: dict[str, FullRun] = {
         repeat=3,
     ),
     "kills": FullRun(
-        "a round in which everything is killed ends as one in which nothing is",
+        "200 kills of nodes, runners, supervisors and witnesses: every round ends as one in which nothing is killed",
         ("tests/crash/test_round_kills.py",),
+        repeat=5,
+    ),
+    "tamper": FullRun(
+        "1,000 bytes changed in logs, tiles, heads, witnesses' memory, rounds, draws and directories: all found",
+        ("tests/crash/test_tamper.py",),
         repeat=4,
     ),
     "rotations": FullRun(
@@ -141,7 +158,8 @@ def run_chunk(root: Path, name: str, chunk: int, seed: int, quiet: bool) -> tupl
     if full.mutated:
         return mutate(root, full.mutated[chunk])
     settings = {"TONGBAN_FULL": name, "TONGBAN_CHUNK": f"{chunk}/{full.chunks}"}
-    return run_pytest(root, seed, list(full.tests), settings, quiet)
+    python = spark_python(root) if full.spark else sys.executable
+    return run_pytest(root, seed, list(full.tests), settings, quiet, python)
 
 
 # What is done already

@@ -62,7 +62,7 @@ class Keyring:
         return found
 
     def quorum(self, origin: str) -> Quorum:
-        """Who may witness the log `origin`, as the newest directory says."""
+        """Who may witness the log `origin`, by the newest directory."""
         witnessing = self.directories[0].witnessing
         return witnessing.quorum(origin) if witnessing else Quorum({})
 

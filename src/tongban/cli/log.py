@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from tongban.cli.keyring import Keyring
     from tongban.cli.log_check import Check
     from tongban.cli.log_person import Found
+    from tongban.identity.subject import Subject
     from tongban.tlog.verify import Verification
 
 _PROBLEMS_TOLD = 20
+_AMONG = {True: "是 among them", False: "否 not", None: "?"}
 _FOLDER = "folder of a log, or of a node"
 _VERBS = {
     "verify": (
@@ -36,6 +38,18 @@ _VERBS = {
     "person": (
         "find who looked at one person's data; for the log's owner",
         "./tongban log person var/small/nodes/public-security --domain citizen --key-file number.txt",
+    ),
+    "proof": (
+        "check what log person --proof wrote: every look at one person, and that there were no others",
+        "./tongban log proof own.json theirs.json --directory var/small/public/directory.json",
+    ),
+    "sample": (
+        "as a witness, have looks of a day opened that nobody could foresee (抽查)",
+        "./tongban log sample http://127.0.0.1:7101 --key var/small/nodes/tax/keys/witness.json --directory FILE",
+    ),
+    "destroy": (
+        "destroy records whose time is over, with their salts (销毁); says first what it would do",
+        "./tongban log destroy var/small/nodes/transport --class call --now --officer T-0001 --officer T-0002",
     ),
     "receipt": (
         "check that a log holds what a receipt (回执) says",
@@ -59,13 +73,21 @@ class OptionElsewhere(Invalid):
 def add(parser: argparse.ArgumentParser) -> None:
     made = add_verbs(parser, _VERBS)
     for verb, one in made.items():
+        if verb == "proof":
+            one.add_argument(
+                "log", type=Path, nargs="+", metavar="FILE", help="proofs of one person, a department each"
+            )
+            continue
+        if verb == "sample":
+            one.add_argument("log", metavar="URL", help="address of the node whose log is sampled")
+            continue
         where = ("DIR|URL", f"{_FOLDER}, or a node's address") if verb == "verify" else ("DIR", _FOLDER)
         one.add_argument("log", type=_place, metavar=where[0], help=where[1])
     keys = made["verify"]
     told = "file with the head seen last (of an address): the log must continue it; then the new one is put there"
     keys.add_argument("--remember", type=Path, metavar="FILE", help=told)
     keys.add_argument("--signatures", action="store_true", help="check the signature of every request and answer too")
-    for verb in ("verify", "person"):
+    for verb in ("verify", "person", "proof", "sample"):
         told = "published directory.json with the keys; the one beside the log if left out (repeatable)"
         made[verb].add_argument("--directory", type=Path, action="append", default=[], metavar="FILE", help=told)
         made[verb].add_argument("--root", default="", metavar="DIGEST", help="digest of the city's first root")
@@ -77,6 +99,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     person.add_argument("--domain", required=True, choices=list(Domain), help="kind of identifier")
     told = "file that holds the number and nothing else, - to type or pipe it: a command line can be seen by others"
     person.add_argument("--key-file", required=True, metavar="FILE|-", help=told)
+    told = "also write every look with its proof, and proofs for the days without one, to this file"
+    person.add_argument("--proof", type=Path, metavar="FILE", help=told)
+    sampled = made["sample"]
+    sampled.add_argument("--key", type=Path, required=True, metavar="FILE", help="the witness's own key")
+    sampled.add_argument("--day", metavar="YYYY-MM-DD", help="the newest with a look if left out")
+    gone = made["destroy"]
+    gone.add_argument(
+        "--class", dest="of", required=True, choices=("call", "batch", "act"), help="class of the records"
+    )
+    told = "terms of the department's own, in the form of the ones that come with the program"
+    gone.add_argument("--terms", type=Path, metavar="FILE", help=told)
+    gone.add_argument("--now", action="store_true", help="do it; the node must not be running")
+    told = "staff number of an officer who does it; two different ones"
+    gone.add_argument("--officer", action="append", default=[], metavar="NUMBER", help=told)
     receipt = made["receipt"]
     receipt.add_argument("receipt", metavar="FILE|-", help="the JSON of the header tongban-receipt")
     receipt.add_argument("--own", type=Path, metavar="DIR", help="the asker's log, to be checked too")
@@ -87,7 +123,14 @@ def _place(text: str) -> Path | str:
 
 
 def run(args: argparse.Namespace) -> int:
-    verbs = {"verify": _verify, "show": _show, "person": _person, "receipt": _receipt}
+    verbs = {
+        "verify": _verify,
+        "show": _show,
+        "person": _person,
+        "proof": _proof,
+        "sample": _sample,
+        "receipt": _receipt,
+    }
     return verbs[args.verb](args)
 
 
@@ -118,6 +161,7 @@ def _verify_folder(args: argparse.Namespace) -> int:
     with console.progress("日志 · entry files", len(segment.numbers(place))) as advance:
         found = log_check.checked(place, ring, args.signatures, lambda done, total: advance(1))
     foreign = log_check.foreign_checkpoints(place, found.origin, ring.of_log(found.origin)) if ring else []
+    foreign += log_check.cosigned_head(place, found.origin, ring) if ring else []
     # A node signs a checkpoint within seconds of an entry: a log without one has lost what it was bound to.
     unbound = [log_check.UNBOUND] if found.entries and not found.checkpoints and not found.found else []
     beyond = log_revoked.closed_elsewhere(log_revoked.closing_of(ring, found.origin), found.entries, found.root)
@@ -240,11 +284,41 @@ def _person(args: argparse.Namespace) -> int:
         raise NotAPerson(domain=args.domain, why=subject.reason)
     with console.progress("日志 · entry files", len(segment.numbers(place))) as advance:
         found = log_person.find(place, subject, advance)
+    if args.proof:
+        _write_proof(place, subject, args.proof)
     if args.json:
-        console.emit({"looks": [asdict(one) for one in found.looks], "batches": [asdict(one) for one in found.batches]})
+        console.emit(
+            {name: [asdict(one) for one in getattr(found, name)] for name in ("looks", "batches", "destroyed")}
+        )
     else:
         _tell_person(found, ring)
     return 0
+
+
+def _write_proof(place: Path, subject: "Subject", file: Path) -> None:
+    from tongban.cli import log_proof
+    from tongban.tlog import segment
+
+    with console.progress("证明 · entry files", len(segment.numbers(place))) as advance:
+        log_proof.write(file, log_proof.make(place, subject, advance))
+
+
+def _proof(args: argparse.Namespace) -> int:
+    from tongban.cli import log_proof
+
+    return log_proof.verify(args)
+
+
+def _sample(args: argparse.Namespace) -> int:
+    from tongban.cli import log_sample
+
+    return log_sample.run(args)
+
+
+def _destroy(args: argparse.Namespace) -> int:
+    from tongban.cli import log_destroy
+
+    return log_destroy.run(args)
 
 
 def _secret(source: str) -> str:
@@ -262,6 +336,8 @@ def _secret(source: str) -> str:
 
 
 def _tell_person(found: "Found", ring: "Keyring | None") -> None:
+    from tongban.cli import log_person
+
     def named(member: str) -> str:
         return ring.name(member) if ring else member
 
@@ -277,22 +353,36 @@ def _tell_person(found: "Found", ring: "Keyring | None") -> None:
         console.say("* refused before the question was read; the case names this person and others")
     if found.batches:
         _tell_batches(found, named)
+    for gone in found.destroyed:
+        where = f"entries {gone.first} to {gone.until - 1}"
+        console.say(f"已销毁 · destroyed under {gone.basis}: {gone.count} records of class {gone.of} among {where}")
+    console.say(log_person.SECRECY)
 
 
 def _tell_batches(found: "Found", named: Any) -> None:
     console.say("\n批量比对 · batches over identifiers of this kind")
     rows = [
         (one.entry, one.at, named(one.who), one.rule, f"{one.purpose} {one.case}", one.persons, one.result,
-         "" if one.committed is None else f"#{one.committed}")
+         "" if one.committed is None else f"#{one.committed}", _AMONG[one.among])
         for one in found.batches
     ]  # fmt: skip
-    columns = ("entry", "when", "who asked", "rule", "what for, part", "persons", "result", "persons committed")
-    console.table(columns, rows, right=(0, 5))
-    console.say(
-        "Whether this person was among them is NOT shown here. Each batch committed to its persons under the entry\n"
-        "named last, and its keys were then erased; telling one person from the batch's own records comes with the\n"
-        "next version. Until then the department that asked tells it from its round."
+    columns = (
+        "entry",
+        "when",
+        "who asked",
+        "rule",
+        "what for, part",
+        "persons",
+        "result",
+        "persons committed",
+        "this person",
     )
+    console.table(columns, rows, right=(0, 5))
+    if any(one.among is None for one in found.batches):
+        console.say(
+            "? Whether this person was among them is NOT shown here: no table of its persons lies beside this log, or\n"
+            "none yet. The department that asked tells it from its round."
+        )
 
 
 # --- receipt --------------------------------------------------------------------------------------

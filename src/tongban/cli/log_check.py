@@ -14,6 +14,9 @@ from tongban.kit.keys import PublicKey
 from tongban.tlog import folder, history, segment
 from tongban.tlog.audit import Problem
 from tongban.tlog.checkpoint import CheckpointInvalid, key_hash, parse
+from tongban.tlog.checkpoint import verify as verify_note
+from tongban.tlog.cosignature import cosigners
+from tongban.tlog.cosignature import key_hash as witness_hash
 from tongban.tlog.segment import FRAMES, entry_file
 from tongban.tlog.tree import leaf_hash
 from tongban.tlog.verify import Progress, Verification, verify
@@ -26,6 +29,7 @@ MEANING = {
     "tlog.leaf_not_canonical": "the leaf is not in its one form",
     "tlog.record_differs": "the record is not the one that was hashed into the leaf",
     "tlog.keys_differ": "the batch's key column is not the one in its leaf",
+    "tlog.answer_differs": "the stored answer is not the one that was given",
     "tlog.record_unexpected": "a public entry has something hidden behind it",
     "tlog.record_missing": "a record is gone and no destruction entry says so",
     "tlog.destruction_unreadable": "a destruction speaks of entries that it cannot speak of",
@@ -36,17 +40,20 @@ MEANING = {
     "tlog.checkpoint_invalid": "not signed by this log's key, or not a checkpoint",
     "tlog.checkpoints_disordered": "smaller than the checkpoint before it",
     "tlog.checkpoint_not_kept": "it was published, but is missing among those kept",
+    "tlog.day_count_differs": "the day counts other looks at persons than the entries it speaks of",
     "tlog.tile_invalid": "what was fetched is not this tile of the log under the signed head",
     "cli.no_checkpoint": "there are entries and not one signed checkpoint: nothing binds this log to what it was",
     "cli.other_log": "the directory lists another log at this address",
     "cli.head_old": "the witnesses saw this head long ago: newer entries may be kept from you",
     "cli.closing_differs": "its member closed this log at another head: what goes beyond is not the member's",
     "cli.foreign_checkpoint": "signed, but not by a key of this log's own member",
+    "cli.cosignature_unknown": "cosigned by nobody whom the directory lists as a witness of this log",
 }
 
 
 #: What is wrong with a log whose checkpoints are gone.
 UNBOUND = Problem("cli.no_checkpoint", "newest checkpoint")
+_COSIGNED = "cosigned head"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,26 @@ def foreign_checkpoints(directory: Path, origin: str, own: dict[str, PublicKey])
     return found
 
 
+def cosigned_head(directory: Path, origin: str, ring: Keyring) -> list[Problem]:
+    """What does not hold of the head that witnesses have seen last; it is one of the checkpoints that were kept."""
+    place = directory / "cosigned"
+    if not place.exists():
+        return []
+    note, quorum = place.read_bytes(), ring.quorum(origin)
+    try:
+        _, text, lines = parse(note)
+        verify_note(note, origin, ring.of_log(origin).values())
+        cosigners(note, quorum.witnesses)
+    except CheckpointInvalid:
+        return [Problem("tlog.checkpoint_invalid", _COSIGNED)]
+    kept = [text_of for one in history.read_all(directory)[0] if (text_of := one.partition(b"\n\n")[0] + b"\n") == text]
+    known = {(name, witness_hash(name, key)) for name, key in quorum.witnesses.items()}
+    known |= {(origin, key_hash(origin, key)) for key in ring.of_log(origin).values()}
+    found = [] if kept else [Problem("tlog.root_differs", _COSIGNED)]
+    strangers = any((line.name, line.key_hash) not in known for line in lines)
+    return [*found, *([Problem("cli.cosignature_unknown", _COSIGNED)] if strangers else [])]
+
+
 def covered(directory: Path) -> int:
     """Entries under the newest checkpoint that was kept."""
     notes = history.read_all(directory)[0]
@@ -117,8 +144,8 @@ def told(directory: Path, problem: Problem) -> Told:
     file, comma, where = place.partition(", ")
     if comma and file.endswith(".log"):
         return Told(code, f"entries/{file}", f"entry {_first_bad(directory, file)} ({where})", meaning)
-    if place == "newest checkpoint":
-        return Told(code, "checkpoint", place, meaning)
+    if place in ("newest checkpoint", _COSIGNED):
+        return Told(code, "cosigned" if place == _COSIGNED else "checkpoint", place, meaning)
     return Told(code, "checkpoints.log" if place.startswith("checkpoint") else "entries", place, meaning)
 
 

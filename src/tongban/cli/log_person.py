@@ -13,8 +13,9 @@ from tongban.exchange import ticket
 from tongban.exchange.ticket import CaseTicket, RoundTicket
 from tongban.identity.subject import Subject
 from tongban.rules.verdict import unpack
-from tongban.tlog import folder
+from tongban.tlog import folder, person_table
 from tongban.tlog.entry import Stored
+from tongban.tlog.pseudonym import unspelt
 
 _TICKET = re.compile(r'^"tongban-ticket": ([A-Za-z0-9_-]+)$', re.MULTILINE)
 _PERSONAL = frozenset({"request", "call", "refused", "repeat", "answer"})
@@ -38,7 +39,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch whose keys are of the person's kind: whether she is among them the log alone does not say."""
+    """A batch whose keys are of the person's kind."""
 
     entry: int
     at: str
@@ -48,7 +49,20 @@ class Batch:
     case: str
     persons: int
     result: str
+    among: bool | None = None  #: whether she is one of its persons; None: their table is not here
     committed: int | None = None  #: entry that commits to the persons; None: not yet, or on the asker's side
+
+
+@dataclass(frozen=True, slots=True)
+class Destroyed:
+    """Records that are not there any more; whose they were nobody can say."""
+
+    entry: int
+    first: int
+    until: int
+    of: str  #: their class
+    count: int
+    basis: str
 
 
 @dataclass
@@ -57,19 +71,30 @@ class Found:
 
     looks: list[Look]
     batches: list[Batch]
+    destroyed: list[Destroyed]
+
+
+#: The same under every page, whoever it is about: looks that the law keeps secret must show in nothing.
+SECRECY = (
+    "法律规定应当保密的查询不在此列，任何人的页面上都写着这句话。"
+    " · Looks that a statute keeps secret are not listed here; this sentence stands under everybody's page."
+)
 
 
 def find(directory: Path, subject: Subject, advance: Callable[[int], None]) -> Found:
     """Everything in the log about `subject`. Raises NotALog, SubjectKeyMissing."""
-    search = _Search(subject, subject.pseudonym(folder.subject_key(directory)))
+    search = _Search(directory, subject)
     return search.through(log_read.entries(directory, advance))
 
 
 class _Search:
-    def __init__(self, subject: Subject, name: str) -> None:
-        self._subject, self._name = subject, name
+    def __init__(self, directory: Path, subject: Subject) -> None:
+        key = folder.subject_key(directory)
+        self._directory, self._subject, self._name = directory, subject, subject.pseudonym(key)
+        self._raw = unspelt(key, subject.domain, subject.key)
         self._looks: dict[int, Look] = {}
         self._batches: dict[int, Batch] = {}
+        self._destroyed: list[Destroyed] = []
 
     def through(self, entries: Iterable[Stored]) -> Found:
         for one in entries:
@@ -77,11 +102,15 @@ class _Search:
             kind = leaf.get("kind")
             if kind == "batch-persons":
                 self._committed(leaf, one.index)
+            elif kind == "destruction":
+                body = leaf["body"]
+                about = (body["from"], body["until"], body["class"], body["count"], body["basis"])
+                self._destroyed.append(Destroyed(one.index, *about))
             elif kind == "batch":
                 self._batch(one, leaf)
             elif kind in _PERSONAL and one.record:
                 self._personal(str(kind), one, leaf)
-        return Found(list(self._looks.values()), list(self._batches.values()))
+        return Found(list(self._looks.values()), list(self._batches.values()), self._destroyed)
 
     def _personal(self, kind: str, one: Stored, leaf: Mapping[str, Any]) -> None:
         assert one.record is not None
@@ -112,18 +141,20 @@ class _Search:
 
     def _refused(self, index: int, record: Mapping[str, Any]) -> None:
         """A refusal is logged without a person; the ticket that came with the call says whom the case concerns."""
-        held = _ticket(record)
+        held = ticket_of(record)
         if isinstance(held, CaseTicket) and held.covers(str(self._subject.domain), self._subject.key):
             look = _look("refused", index, record)
             self._looks[index] = replace(look, sure=len(held.subjects) == 1)
 
     def _batch(self, one: Stored, leaf: Mapping[str, Any]) -> None:
         record = log_read.record_of(one) or {}
-        held = _ticket(record)
+        held = ticket_of(record)
         if isinstance(held, RoundTicket) and held.domain == str(self._subject.domain):
             who, rule = record.get("consumer", ""), record.get("rule") or record.get("resource", "")
             about = (who, rule, record.get("purpose", ""), record.get("case", ""), held.count, _outcome(leaf, record))
-            self._batches[one.index] = Batch(one.index, record.get("at", ""), *about)
+            at = place_of(self._directory, one.index, held.count, self._raw)
+            among = None if at is None else at >= 0
+            self._batches[one.index] = Batch(one.index, record.get("at", ""), *about, among)
 
     def _committed(self, leaf: Mapping[str, Any], index: int) -> None:
         batch = self._batches.get(leaf.get("batch", -1))
@@ -131,7 +162,16 @@ class _Search:
             self._batches[batch.entry] = replace(batch, committed=index)
 
 
-def _ticket(record: Mapping[str, Any]) -> CaseTicket | RoundTicket | None:
+def place_of(directory: Path, batch: int, count: int, name: bytes) -> int | None:
+    """Place of the person with this pseudonym (16 bytes) in a batch; -1: she is not in it; None: nobody can tell."""
+    table = person_table.names(directory, batch, count)
+    if table is None:
+        return None
+    found = (table == bytearray(name)).all(axis=1).nonzero()[0].tolist()
+    return int(found[0]) if found else -1
+
+
+def ticket_of(record: Mapping[str, Any]) -> CaseTicket | RoundTicket | None:
     """The ticket that came with a logged call; its signature was judged when the call came."""
     base = record.get("base")
     text = _TICKET.search(base) if isinstance(base, str) else None

@@ -81,10 +81,14 @@ class Web:
             yield ahead.popleft().result()
             ahead.extend(self._pool.submit(self._get, path) for path in islice(coming, 1))
 
-    def _get(self, path: str) -> bytes:
+    def post(self, path: str, body: bytes) -> bytes:
+        """What comes back. Raises LogUnreachable."""
+        return self._get(path, body)
+
+    def _get(self, path: str, body: bytes | None = None) -> bytes:
         for kept in (True, False):
             try:
-                return self._got(path)
+                return self._got(path, body)
             # A name that no name service could be asked for is a UnicodeError.
             except (OSError, http.client.HTTPException, UnicodeError) as error:
                 self._held.connection = None
@@ -93,13 +97,13 @@ class Web:
                     raise LogUnreachable(address=self.address, path=path, what=type(error).__name__) from None
         raise AssertionError
 
-    def _got(self, path: str) -> bytes:
+    def _got(self, path: str, sent: bytes | None) -> bytes:
         connection = getattr(self._held, "connection", None)
         if connection is None:
             connection = self._held.connection = self._connected()
         for _ in range(_TRIES):
             with _in_time(connection):
-                connection.request("GET", f"/{path}")
+                connection.request("GET" if sent is None else "POST", f"/{path}", sent)
                 got = connection.getresponse()
                 with closing(got):
                     body = bytes(got.read(_LARGEST))

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from tongban.cli import console, node_verbs
+from tongban.cli.root import checkout
 from tongban.cli.today import today
 from tongban.kit.errors import TongbanError, Unavailable
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar=f"init|check|refresh|run|{node_verbs.NAMES}")
+    verbs = parser.add_subparsers(
+        dest="verb", required=True, metavar=f"init|check|refresh|run|spark|{node_verbs.NAMES}"
+    )
     init = verbs.add_parser(
         "init", help="lay out a node's folder", epilog="example:\n  ./tongban node init DIR --id tax-1 --member CODE"
     )
@@ -42,11 +45,17 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--facts-as-of", type=date.fromisoformat, metavar="DAY", help="make facts first if there are none"
     )
     run_.add_argument("--with-parent", action="store_true", help="end when the process that started it ends")
+    verbs.add_parser(
+        "spark",
+        help="fetch what registers in Spark need, and try it",
+        epilog="example:\n  ./tongban node spark     some 460 MB, once; then how long Spark takes to start here",
+    )
     node_verbs.add_to(verbs)
 
 
 def run(args: argparse.Namespace) -> int:
-    verbs = {"init": _init, "check": _check, "refresh": _refresh, "run": _run, **node_verbs.of(pass_phrase)}
+    verbs = {"init": _init, "check": _check, "refresh": _refresh, "run": _run, "spark": _spark}
+    verbs |= node_verbs.of(pass_phrase)
     return verbs[args.verb](args)
 
 
@@ -118,10 +127,15 @@ def _read_registers(config: Any, day: date, only: str | None, fewer: bool = Fals
 
 def _first_facts(config: Any, day: date) -> None:
     """Make facts in a child that shares what is already loaded; its memory goes with it. Raises FactsFailed."""
+    from tongban.node import program
+
+    node = os.getpid()
     child = os.fork()
     if child == 0:
         status = 1
         try:
+            # What ends a parent with its own parent is not handed down.
+            program.die_with_parent(node)
             for _ in _read_registers(config, day, None):
                 pass
             status = 0
@@ -131,6 +145,14 @@ def _first_facts(config: Any, day: date) -> None:
             os._exit(status)
     if os.waitpid(child, 0)[1] != 0:
         raise FactsFailed(node=config.id)
+
+
+def _lacks_facts(config: Any) -> bool:
+    """Whether some resource that has facts has none yet: a start may have been cut off between two of them."""
+    from tongban.node.store import FactStore
+
+    store = FactStore(config.folder / "facts")
+    return any(one.facts is not None and store.current(id) is None for id, one in config.resources.items())
 
 
 class FactsFailed(Unavailable):
@@ -148,7 +170,7 @@ def _run(args: argparse.Namespace) -> int:
         program.die_with_parent()
     config = configs.read(args.folder)
     program.refuse_unsafe(config, pass_phrase())
-    if args.facts_as_of and not (args.folder / "facts").exists():
+    if args.facts_as_of and _lacks_facts(config):
         _first_facts(config, args.facts_as_of)
 
     def ready(port: int) -> None:
@@ -156,4 +178,19 @@ def _run(args: argparse.Namespace) -> int:
         console.say(f"node {config.id} answers on {config.host}:{port}")
 
     program.run(config, ready=ready, pass_phrase=pass_phrase())
+    return 0
+
+
+def _spark(args: argparse.Namespace) -> int:
+    """Try Spark in the environment that has it."""
+    from tongban.cli import spark_part
+
+    told = spark_part.tried(spark_part.spark_python(checkout()))
+    if args.json:
+        console.emit(told)
+    else:
+        console.say(
+            f"Spark {told['spark']} works here: {told['start']:.1f} s to start, {told['query']:.1f} s for its first"
+            f" query, {told['memory_mb']} MB of memory."
+        )
     return 0

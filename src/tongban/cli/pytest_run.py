@@ -10,10 +10,15 @@ from pathlib import Path
 
 
 def run_pytest(
-    root: Path, seed: int, extra: list[str], settings: dict[str, str], quiet: bool = False
+    root: Path,
+    seed: int,
+    extra: list[str],
+    settings: dict[str, str],
+    quiet: bool = False,
+    python: str = sys.executable,
 ) -> tuple[bool, float, str]:
     """Run pytest, passing its output on but for the closing line. Returns (ok, seconds, closing line)."""
-    command = [sys.executable, "-m", "pytest", f"--hypothesis-seed={seed}", "--durations=5", "--durations-min=5"]
+    command = [python, "-m", "pytest", f"--hypothesis-seed={seed}", "--durations=5", "--durations-min=5"]
     # A file's tests stay together and in order: its servers start once, and some sum up what others have seen.
     command += ["-n", str(workers()), "--dist", "loadfile", *extra]
     environment = {**os.environ, "TONGBAN_SEED": str(seed), **settings}

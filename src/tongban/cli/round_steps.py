@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tongban.calendar.workdays import shipped_calendar
+from tongban.cli import round_check
 from tongban.cli.city import City, questions, software
 from tongban.demo.parties import seed_parties
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Refused
 from tongban.rounds import draw as draws
 from tongban.rounds import freeze as freezes
@@ -39,7 +41,7 @@ from tongban.rounds.verdicts import Asking
 from tongban.rules.verdict import WORDS, pack
 
 #: The world's own round: evaluation year → id.
-ROUND_OF = {2014: "2014-3", 2026: "2026-2"}
+ROUND_OF = {2011: "2011-6", 2014: "2014-3", 2016: "2016-3", 2026: "2026-2"}
 Said = dict[str, Any]
 
 
@@ -101,11 +103,12 @@ class Steps:
     async def verify(
         self, id: str | None, watch: Callable[[runner.Told], None], only: frozenset[str], accept_silence: str
     ) -> Said | Refused:
-        """Ask all departments at once, then put the answers together."""
+        """Ask all departments at once, then put the answers together; of a round that is further, check its folder."""
         folder = self.city.round(id)
         with folder.locked():
             if folder.stage is not Stage.NEW:
-                return {"round": folder.name, "stage": folder.stage.value, "asked": 0}
+                said = round_check.check(self.city, folder, self.solution.decisions)
+                return {"round": folder.name, "stage": folder.stage.value, "asked": 0, **said}
             async with self.city.door(self.operator) as door:
                 asked = steps.asking(folder, questions(self.solution, door.rules))
                 silent = await runner.ask(folder, asked, door, watch, only=only)
@@ -348,8 +351,8 @@ def _question(asked: Asking, rule: str) -> Question | Refused:
 
 def _share(path: Path) -> bytes:
     if not path.exists():
-        path.write_bytes(draws.new_reveal(secrets.token_bytes))
-        path.chmod(0o600)
+        # Whole or not at all: half a share would be committed to at the freeze, and no draw could ever open it.
+        write_durably(path, draws.new_reveal(secrets.token_bytes), mode=0o600)
     return path.read_bytes()
 
 

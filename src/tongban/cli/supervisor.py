@@ -20,7 +20,9 @@ from tongban.cli.city import City
 from tongban.demo.foundation import lay
 from tongban.exchange.bureau import Bureau
 from tongban.kit.clock import MachineClock
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Unavailable
+from tongban.tlog import folder as log_folder
 
 START_SECONDS = 60
 #: A child that dies within this many seconds of its start is given a longer pause before the next.
@@ -47,6 +49,18 @@ class Supervisor:
 
     # --- before ---------------------------------------------------------------------------------------
 
+    async def await_former(self) -> None:
+        """Until no node of an `up` that was killed owns its log any more: it ends by itself once it is told.
+
+        Raises NodeSilent.
+        """
+        until = time.monotonic() + START_SECONDS
+        for node in self.nodes:
+            while log_folder.owned(self._folder(node) / "log"):
+                if time.monotonic() > until:
+                    raise self._silent(node, self._folder(node) / "node.out")
+                await asyncio.sleep(0.02)
+
     def lay(self) -> None:
         """Folders, keys, grants and a fresh directory; ports that are taken are avoided."""
         lay(self._city.foundation, self._city.solution(), self._ports(), MachineClock())
@@ -54,7 +68,7 @@ class Supervisor:
     def _ports(self) -> dict[str, int]:
         """A port for each node: the one it had, if that is still free."""
         place = self._city.folder / "ports.json"
-        before = json.loads(place.read_text()) if place.exists() else {}
+        before = _ports_before(place)
         held: list[socket.socket] = []
         found = {}
         for node in self.nodes:
@@ -64,7 +78,7 @@ class Supervisor:
             found[node] = bound.getsockname()[1]
         for bound in held:
             bound.close()
-        place.write_text(json.dumps(found))
+        write_durably(place, json.dumps(found).encode())
         return found
 
     # --- running --------------------------------------------------------------------------------------
@@ -170,6 +184,14 @@ class Supervisor:
     def _silent(self, node: str, out: Path) -> NodeSilent:
         lines = out.read_text(errors="replace").strip().splitlines() if out.exists() else []
         return NodeSilent(node=node, said=lines[-1] if lines else "nothing", log=out, folder=self._folder(node))
+
+
+def _ports_before(place: Path) -> dict[str, int]:
+    """The ports of the last start; none if they cannot be read: then others are taken."""
+    try:
+        return dict(json.loads(place.read_text()))
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def _bound(port: int) -> socket.socket | None:

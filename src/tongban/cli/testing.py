@@ -47,7 +47,7 @@ EXAMPLE = """examples:
 
 class PartMissing(Unavailable):
     code = "cli.system_part"
-    message = "The tests need {name}, which is not installed."
+    message = "{name} is needed, and is not installed."
     remedy = "Run: sudo apt-get install -y {packages}"
 
 
@@ -69,9 +69,12 @@ def run(args: argparse.Namespace) -> int:
     return run_everything(root, seed, args.pytest, args.json)
 
 
-def install_system_parts(root: Path) -> None:
-    """Install what is missing if this is root and Debian's tools are here. Raises PartMissing."""
-    for part in SYSTEM_PARTS:
+def install_system_parts(root: Path, parts: tuple[SystemPart, ...] | None = None) -> None:
+    """Install what is missing if this is root and Debian's tools are here. Raises PartMissing.
+
+    parts: what the tests need, unless others are named.
+    """
+    for part in SYSTEM_PARTS if parts is None else parts:
         if not part.missing(root):
             continue
         if os.geteuid() != 0 or not shutil.which("apt-get"):

@@ -20,14 +20,16 @@ from tongban.cli import console
 from tongban.cli.today import today
 from tongban.kit.errors import Refused, Unavailable
 
-WORLDS = {"2014": date(2014, 6, 9), "2026": date(2026, 10, 9)}
+WORLDS = {str(year): date(year, month, 9) for year, month in ((2011, 6), (2014, 6), (2016, 6), (2026, 10))}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "examples:\n  ./tongban up\n  ./tongban up --once --size small\n  ./tongban up --world 2026"
     parser.add_argument("--once", action="store_true", help="end when the round is published")
     parser.add_argument("--size", default="small", choices=("hamlet", "small", "city", "metropolis"))
-    parser.add_argument("--world", default="2014", choices=tuple(WORLDS), help="which round is held: 2014-3 or 2026-2")
+    parser.add_argument(
+        "--world", default="2014", choices=tuple(WORLDS), help="year whose round is held; 2014 if left out"
+    )
     parser.add_argument("--city", type=Path, metavar="DIR", help="folder of the city; var/SIZE if left out")
     parser.add_argument("--fresh", action="store_true", help="remove the city that is there and begin anew")
 
@@ -81,6 +83,7 @@ async def _city(folder: Path, args: argparse.Namespace, began: float) -> int:
     city = open_city(folder)
     supervisor = Supervisor(city)
     try:
+        await supervisor.await_former()
         with console.progress("部门 · departments: keys, grants, signed directory", None):
             supervisor.lay()
         with console.progress(
@@ -107,7 +110,7 @@ def _held_up(said: dict[str, Any]) -> str:
     for step, one in said.items():
         if isinstance(one, Refused):
             return f"{step}: {one.reason} ({one.code})"
-        if isinstance(one, dict) and one.get("exit"):
+        if isinstance(one, dict) and one.get("silent"):
             return f"no answer from {'; '.join(one['silent'])}. {one['what_to_do']}"
     return ""
 

@@ -19,24 +19,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tongban.demo import dirt, numbers, situations, spoiling
 from tongban.demo.columns import Flags, Ints, between, constant, day, day_texts, picked
 from tongban.demo.people import City
-from tongban.demo.registers import CONSULTED
+from tongban.demo.registers import consulted
 from tongban.demo.sizes import UNIT_KINDS, Size
 
 _KINDS = ("resident", "work_permit", "residence_permit", "foreign", "enterprise", "social_body")
 
 #: Shares of lines [assumed].
-_TWICE, _STRANGERS = 0.003, 0.0005
+_TWICE, _STRANGERS, _FURTHER = 0.003, 0.0005, 0.001
 _WRONG_NUMBER, _WRONG_NAME, _FORMER_NAME, _MISFIT, _NO_KIND = 0.002, 0.003, 0.003, 0.002, 0.0004
 _OTHER_KIND = 0.1  #: of residents who apply twice, how many as another kind
 
 
-def lines_twice(size: Size) -> tuple[int, int]:
-    """Lines that are somebody's second or third, and lines with somebody else's number."""
-    return max(2, round(size.applications * _TWICE)), max(1, round(size.applications * _STRANGERS))
+def lines_twice(size: Size) -> tuple[int, int, int]:
+    """Lines that are somebody's second or third, with somebody else's number, for an enterprise's further code."""
+    twice, strangers = max(2, round(size.applications * _TWICE)), max(1, round(size.applications * _STRANGERS))
+    return twice, strangers, max(1, round(size.applications * _FURTHER))
 
 
 @dataclass(slots=True)
@@ -47,6 +49,8 @@ class Lines:
     true_kind: npt.NDArray[Any]  #: text; what the line would say if it were filled in rightly
     subject: Ints
     handler: Ints  #: -1 for persons
+    code_number: Ints  #: which of a unit's codes of the year; 1 for persons
+    ordinary_number: Ints  #: the same among those for ordinary cars
     submitted: Ints  #: day
     code: Ints  #: application code
     military: Ints  #: application codes of military persons' lines
@@ -77,12 +81,21 @@ def concerned(city: City) -> tuple[Flags, Flags]:
 
 def draw_lines(city: City, size: Size, rng: np.random.Generator) -> Lines:
     lines = _one_each(city)
-    twice, used = _who_again(lines, *lines_twice(size), rng)
-    rows = np.concatenate([np.arange(lines.size), twice, used])
+    times, strangers, further = lines_twice(size)
+    several = _who_further(city, lines, further, rng)
+    twice, used = _who_again(lines, times, strangers, rng)
+    rows = np.concatenate([np.arange(lines.size), twice, several, used])
     again = lines.size + np.arange(twice.size)
-    lines.stranger = np.arange(rows.size) >= lines.size + twice.size
-    for name in ("kind", "true_kind", "subject", "handler", "cause", "planted", "spoiled"):
+    first_of_several = lines.size + twice.size
+    lines.stranger = np.arange(rows.size) >= first_of_several + several.size
+    for name in (
+        *("kind", "true_kind", "subject", "handler", "code_number", "ordinary_number"),
+        *("cause", "planted", "spoiled"),
+    ):
         setattr(lines, name, getattr(lines, name)[rows])
+    # What is enough for a later code is enough for the one before it.
+    lines.code_number[first_of_several : first_of_several + several.size] -= 1
+    lines.ordinary_number = np.minimum(lines.ordinary_number, lines.code_number)
     lines.submitted = between(rng, day(city.world.window_from), day(city.world.at), rows.size)
     lines.code, lines.military = np.split(_codes(rng, rows.size + city.military.size), [rows.size])
     _as_other_kind(lines, again, rng)
@@ -109,6 +122,8 @@ def _one_each(city: City) -> Lines:
         true_kind=kinds.copy(),
         subject=subjects,
         handler=handlers,
+        code_number=np.concatenate([lot.code_numbers for _, _, lot in lots]),
+        ordinary_number=np.concatenate([lot.ordinary_numbers for _, _, lot in lots]),
         submitted=none,
         code=none,
         military=none,
@@ -127,6 +142,13 @@ def _who_again(lines: Lines, twice: int, strangers: int, rng: np.random.Generato
     return np.append(again, again[0]), rest[lines.handler[rest] < 0][:strangers]
 
 
+def _who_further(city: City, lines: Lines, count: int, rng: np.random.Generator) -> Ints:
+    """Rows of enterprises that pay enough for a later code than their first, and apply for the one before it too."""
+    paying = np.isin(lines.subject, city.who(city.vat, "enough"))
+    found = np.flatnonzero(paying & (lines.code_number > 1) & ~lines.planted)
+    return rng.permutation(found)[:count]
+
+
 def _as_other_kind(lines: Lines, again: Ints, rng: np.random.Generator) -> None:
     """Some residents apply again as holders of a residence permit, later, so that the first line still counts."""
     different = again[1:-1][(lines.kind[again[1:-1]] == "resident") & (rng.random(again.size - 2) < _OTHER_KIND)]
@@ -140,11 +162,12 @@ def _as_other_kind(lines: Lines, again: Ints, rng: np.random.Generator) -> None:
 
 
 def _later_ones(lines: Lines) -> Flags:
-    """Lines of a subject after the earliest one (by day, then by application code)."""
+    """Lines of a subject, for one code of a unit, after the earliest one (by day, then by application code)."""
     rows = lines.subject.size
-    order = np.lexsort((lines.code, lines.submitted, lines.subject))
+    order = np.lexsort((lines.code, lines.submitted, lines.code_number, lines.subject))
     later = np.zeros(rows, np.bool_)
     same = lines.subject[order[1:]] == lines.subject[order[:-1]]
+    same &= lines.code_number[order[1:]] == lines.code_number[order[:-1]]
     later[order[1:][same]] = True
     return later
 
@@ -179,17 +202,40 @@ def _columns(city: City, lines: Lines, rng: np.random.Generator) -> dict[str, An
         "kind": pa.array(lines.kind, pa.string()),
         "submitted_on": day_texts(lines.submitted),
         "name": city.names.take(subject),
-        "document_type": picked(numbers.DOCUMENTS, city.documents[lines.subject]),
-        "document_number": city.texts.take(subject),
+        **_documents(city, lines),
         "handler_name": city.names.take(handler),
         "handler_number": city.texts.take(handler),
+        **_code_numbers(city, lines),
         "failed_draws": _failed_draws(city, rng, lines.size),
+    }
+
+
+def _documents(city: City, lines: Lines) -> dict[str, Any]:
+    """What each applied with. While both are good, some bodies apply under the old number though they have a new."""
+    texts, documents = city.texts.take(pa.array(lines.subject)), city.documents[lines.subject]
+    old = (documents == numbers.CREDIT_DOCUMENT) & (lines.code % 3 == 0) & city.world.old_codes
+    place = np.where(old, lines.subject - city.organisations[0], 0)
+    return {
+        "document_type": picked(numbers.DOCUMENTS, np.where(old, numbers.ORGANISATION_DOCUMENT, documents)),
+        "document_number": pc.if_else(pa.array(old), city.organisation_codes.take(pa.array(place)), texts),
+    }
+
+
+def _code_numbers(city: City, lines: Lines) -> dict[str, Any]:
+    """As the office counted them on receipt; the first of a unit is often left empty, and so are those of persons."""
+    numbers, ordinary = lines.code_number, lines.ordinary_number
+    said = (lines.handler >= 0) & ((numbers > 1) | (lines.code % 2 == 0))
+    told = said & (ordinary != numbers)
+    return {
+        "code_number": pa.array(numbers, mask=~said).cast(pa.string()),
+        "ordinary_number": pa.array(ordinary, mask=~told).cast(pa.string()),
     }
 
 
 def _failed_draws(city: City, rng: np.random.Generator, rows: int) -> pa.Array:
     """A draw each month in 2011 to 2013, then one every two months; many are new, some were there from the first."""
-    most = 36 + 6 * (city.world.at.year - 2014) + city.world.at.month // 2 - 1
+    at = city.world.at
+    most = 12 * (at.year - 2011) + at.month - 1 if at.year < 2014 else 36 + 6 * (at.year - 2014) + at.month // 2 - 1
     return pa.array(np.floor(rng.beta(0.8, 1.6, rows) * (most + 1)).astype(np.int32))
 
 
@@ -206,6 +252,8 @@ def _military(city: City, lines: Lines, rng: np.random.Generator) -> dict[str, A
         "document_number": city.texts.take(subject),
         "handler_name": pa.nulls(rows, pa.string()),
         "handler_number": pa.nulls(rows, pa.string()),
+        "code_number": pa.nulls(rows, pa.string()),
+        "ordinary_number": pa.nulls(rows, pa.string()),
         "failed_draws": _failed_draws(city, rng, rows),
     }
 
@@ -225,7 +273,8 @@ class _Typist:
         lines = self.lines
         for row, luck in self._with_luck(np.flatnonzero(lines.stranger)):
             self._rename(row, luck)
-        several = np.isin(lines.subject, lines.subject[lines.duplicate | lines.stranger])
+        _, place, times = np.unique(lines.subject, return_inverse=True, return_counts=True)
+        several = times[place] > 1
         free = self.rng.permutation(np.flatnonzero(~lines.planted & ~several))
         victims = []
         for share, spoil in (
@@ -312,7 +361,7 @@ def truth(city: City, lines: Lines, doubted: dict[str, Ints]) -> pa.Table:
         doubted: by register, the subjects about whom a reader of it must be in doubt.
     """
     clean = ~lines.spoiled & ~np.isin(lines.cause, list(situations.UNDECIDED))
-    for kind, names in CONSULTED.items():
+    for kind, names in consulted(city.world).items():
         rows = np.flatnonzero(lines.true_kind == kind)
         for name in names:
             clean[rows] &= ~np.isin(lines.subject[rows], doubted.get(name, np.array([], np.int64)))

@@ -40,11 +40,12 @@ _WRITERS: dict[str, Callable[[City, np.random.Generator], Written]] = {
     "income_tax": tax_records.income_tax,
     "vat": unit_records.vat,
     "taxpayer": unit_records.taxpayer,
+    "fixed_investment": unit_records.fixed_investment,
     "business_licence": unit_records.business_licence,
+    "credit_code": unit_records.credit_code,
     "organisation_code": unit_records.organisation_code,
     "social_body": unit_records.social_body,
 }
-_OF_UNITS = ("vat", "taxpayer", "business_licence", "organisation_code", "social_body")
 
 
 class DirectoryTaken(Invalid):
@@ -97,10 +98,14 @@ def _silent(what: str, done: float) -> None:
 
 def _cleared(directory: Path) -> Path:
     """An empty folder to build in. What an interrupted run left in it is thrown away."""
+    building = directory / ".building"
+    if (building / "city.json").exists() and not (directory / "city.json").exists():
+        # Cut off while it moved what it had built: those two are its own.
+        for name in ("registers", "truth"):
+            shutil.rmtree(directory / name, ignore_errors=True)
     for name in ("city.json", "registers", "truth"):
         if (directory / name).exists():
             raise DirectoryTaken(path=directory, what=name)
-    building = directory / ".building"
     if building.exists():
         shutil.rmtree(building)
     building.mkdir(parents=True)
@@ -116,7 +121,7 @@ def _build(building: Path, size: Size, world: World, seed: int, report: Progress
     city = draw_city(dice, world, size, size.applications - sum(applications.lines_twice(size)))
     care = Care(city, *applications.concerned(city))
     counts, doubted = {}, {}
-    wanted = [one for one in registers(world.tax_node).values() if world.units or one.name not in _OF_UNITS]
+    wanted = list(registers(world).values())
     for place, register in enumerate(wanted):
         report(register.name, 0.1 + 0.8 * place / len(wanted))
         columns, subjects = _WRITERS[register.name](city, dice(register.name))

@@ -127,10 +127,12 @@ def soiled(frame: Frame, care: Care, size: Size, rng: np.random.Generator) -> tu
 _VARIED = {
     numbers.CITIZEN_CARD: spoiling.varied_citizen_number,
     numbers.ORGANISATION_DOCUMENT: spoiling.varied_organisation_code,
+    numbers.CREDIT_DOCUMENT: spoiling.varied_organisation_code,
 }
 _MISTYPED = {
     numbers.CITIZEN_CARD: spoiling.mistyped_citizen_number,
     numbers.ORGANISATION_DOCUMENT: spoiling.mistyped_organisation_code,
+    numbers.CREDIT_DOCUMENT: spoiling.mistyped_credit_code,
 }
 
 

@@ -102,8 +102,9 @@ def _lay_node(place: Foundation, member: Member, bureau: Bureau, ports: Mapping[
     folder.mkdir(parents=True, exist_ok=True)
     # The port is this start's; the file is written anew each time, the keys and the log stay.
     (folder / "node.toml").write_text(_node_file(place, member, bureau, ports))
-    if not (folder / "keys").exists():
-        setup.init(folder, member.node, member.code, bureau.root.digest, os.getuid())
+    if bureau.listed("node", member.node) is None:
+        # New, or laid by a start that was cut off before anybody knew the node.
+        setup.complete(folder)
     # A demonstration city that was copied has its witnesses with it.
     settle(folder / "log")
     # A city laid before there were witnesses.
@@ -111,7 +112,7 @@ def _lay_node(place: Foundation, member: Member, bureau: Bureau, ports: Mapping[
 
 
 def _node_file(place: Foundation, member: Member, bureau: Bureau, ports: Mapping[str, int]) -> str:
-    text = resources.files("tongban.demo").joinpath("nodes", f"{member.node}.toml").read_text("utf-8")
+    text = _node_text(member.node, place.world)
     given = {
         "member": member.code,
         "port": str(ports[member.node]),
@@ -124,6 +125,14 @@ def _node_file(place: Foundation, member: Member, bureau: Bureau, ports: Mapping
     for name, value in given.items():
         text = text.replace("{" + name + "}", value)
     return text
+
+
+def _node_text(node: str, day: date) -> str:
+    """The node's file on a day: `<node>.toml`, or the newest `<node>@<first day>.toml` that has begun."""
+    nodes = resources.files("tongban.demo").joinpath("nodes")
+    dated = sorted(one.name for one in nodes.iterdir() if one.name.startswith(f"{node}@"))
+    begun = [name for name in dated if name.removesuffix(".toml").partition("@")[2] <= day.isoformat()]
+    return nodes.joinpath(begun[-1] if begun else f"{node}.toml").read_text("utf-8")
 
 
 # --- entries --------------------------------------------------------------------------------------

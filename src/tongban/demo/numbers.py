@@ -11,6 +11,8 @@ Citizen numbers (GB 11643)
     residents have numbers of the same form there.
 Organisation codes (GB 11714)
     "Z" and seven digits: GB 32100 has no letter Z, so that no credit code can hold such a body.
+Credit codes (GB 32100)
+    The division 110199, which nobody has assigned, around an organisation code of "Y" and seven digits.
 Passports, permits
     Passports ZZ… (a state code that ISO 3166 keeps for users); travel permits above 97 millions,
     more than Hong Kong, Macao and Taiwan together have people; residence cards ZZZ….
@@ -37,14 +39,19 @@ LAST_SEQUENCE = 995  #: 996–999 stand for people born before 1900 in 15-digit 
 _CITIZEN_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2], np.int32)
 _CITIZEN_CHECK = np.frombuffer(b"10X98765432", np.uint8)
 _ORGANISATION_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2], np.int32)
-_Z = 35 * 3  # value of Z times the weight of the first place
+_FIRST_WEIGHT = 3
 _ORGANISATION_CHECK = np.frombuffer(b"0X987654321", np.uint8)
 _SLICE = 1_000_000
 
 
 def allot(rng: np.random.Generator, prefixes: npt.NDArray[Any], born: npt.NDArray[Any]) -> Ints:
-    """Citizen numbers without check character: one for each division part and birth day, all different."""
+    """Citizen numbers without check character: one for each division part and birth day, all different.
+
+    Raises ValueError where more are wanted of one day in one division than it has numbers.
+    """
     base: Ints = (prefixes.astype(np.int64) * 10**8 + _calendar_digits(born)) * 1_000
+    if np.unique(base, return_counts=True)[1].max(initial=0) > LAST_SEQUENCE:
+        raise ValueError("more people than numbers on one day in one division")
     keys = base + rng.integers(1, LAST_SEQUENCE + 1, base.size)
     while (again := _repeated(keys)).size:
         keys[again] = base[again] + rng.integers(1, LAST_SEQUENCE + 1, again.size)
@@ -95,20 +102,37 @@ def old_form(text: str) -> str | None:
     return text[:6] + text[8:17]
 
 
-def organisation_codes(count: int) -> Any:
+def organisation_codes(count: int, letter: str = "Z") -> Any:
     """Nine characters each, all different, without hyphen; at most ten million."""
     # 7919 is prime to ten: the codes do not stand in a row, and none comes twice.
     digits = digits_of(np.arange(count) * 7919 % 10**7, 7)
     characters = np.empty((count, 9), np.uint8)
-    characters[:, 0] = ord("Z")
+    characters[:, 0] = ord(letter)
     characters[:, 1:8] = digits + ord("0")
-    characters[:, 8] = _ORGANISATION_CHECK[(_Z + digits @ _ORGANISATION_WEIGHTS) % 11]
+    first = (ord(letter) - ord("A") + 10) * _FIRST_WEIGHT
+    characters[:, 8] = _ORGANISATION_CHECK[(first + digits @ _ORGANISATION_WEIGHTS) % 11]
+    return fixed_texts(characters)
+
+
+_CREDIT_ALPHABET = np.frombuffer(b"0123456789ABCDEFGHJKLMNPQRTUWXY", np.uint8)
+_CREDIT_VALUE = np.zeros(256, np.int64)
+_CREDIT_VALUE[_CREDIT_ALPHABET] = np.arange(31)
+_CREDIT_WEIGHTS = np.array([pow(3, place, 31) for place in range(17)])
+
+
+def credit_codes(organisations: Any) -> Any:
+    """The credit code around each organisation code: a body of industry and commerce (91), of nowhere (110199)."""
+    nine = np.array(organisations.to_pylist(), dtype="S9").view(np.uint8).reshape(-1, 9)
+    characters = np.empty((len(organisations), 18), np.uint8)
+    characters[:, :8] = np.frombuffer(b"91110199", np.uint8)
+    characters[:, 8:17] = nine
+    characters[:, 17] = _CREDIT_ALPHABET[-(_CREDIT_VALUE[characters[:, :17]] @ _CREDIT_WEIGHTS) % 31]
     return fixed_texts(characters)
 
 
 #: Identity documents; the index is how a document stands in arrays.
-DOCUMENTS = ("身份证", "港澳通行证", "台胞证", "护照", "外国人永久居留身份证", "组织机构代码")
-CITIZEN_CARD, ORGANISATION_DOCUMENT = 0, 5
+DOCUMENTS = ("身份证", "港澳通行证", "台胞证", "护照", "外国人永久居留身份证", "组织机构代码", "统一社会信用代码")
+CITIZEN_CARD, ORGANISATION_DOCUMENT, CREDIT_DOCUMENT = 0, 5, 6
 _FORMS = {1: (b"H97", 6), 2: (b"99", 6), 3: (b"ZZ", 7), 4: (b"ZZZ", 12)}
 
 

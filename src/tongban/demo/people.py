@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tongban.demo import names, numbers, situations
 from tongban.demo.columns import Bytes, Flags, Ints, day
@@ -38,11 +39,12 @@ PERSON_TABLES = (
     situations.LICENCE,
     situations.VEHICLE,
 )
-UNIT_TABLES = (situations.BUSINESS, situations.CODE, situations.VAT, situations.BODY)
+UNIT_TABLES = (situations.BUSINESS, situations.CODE, situations.BODY, situations.INVESTMENT)  #: and that of tax
 NOT_HELD = -1  #: code of those whom a register has no reason to hold
 
 _SHARE_HERE = 0.65  #: of those who do not apply, how many have their household here
 _SHARE_OF_ENTERPRISES = 0.9
+_SHARE_RENEWED = 0.5  #: of bodies in the years of both, how many have their credit code already
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class City:
     texts: Any  #: number or code of every subject, well written
     names: Any  #: name of every subject
     documents: Bytes  #: of every subject: index into numbers.DOCUMENTS
+    organisation_codes: Any = None  #: of the organisations alone: the old number, which a new one holds
+    code_numbers: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  #: of the organisations, from 1
     held: dict[str, Held] = field(default_factory=dict)
 
     @property
@@ -74,8 +78,12 @@ class City:
     @property
     def organisations(self) -> Ints:
         """Subjects that are enterprises or social bodies."""
-        held = self.held[situations.CODE.name]
+        held = self.held[situations.BUSINESS.name]
         return held.start + np.arange(held.codes.size)
+
+    @property
+    def vat(self) -> Table:
+        return situations.vat_table(self.world)
 
     def came_of_age(self, subjects: Ints) -> Ints:
         """The day of the eighteenth birthday, about; for foreigners, whose birth no register here holds, long ago."""
@@ -112,16 +120,18 @@ def divisions(at: date) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def applicants(world: World, size: Size, lines: int) -> dict[str, int]:
     """How many of each kind make `lines` applications of different subjects; what is left over is residents'."""
-    kinds = [kind for kind in SHARES if world.units or kind not in UNIT_KINDS]
-    total = sum(SHARES[kind] for kind in kinds)
-    counts = {kind: max(round(lines * SHARES[kind] / total), situations.least(kind, size.planted)) for kind in kinds}
+    total = sum(SHARES.values())
+    counts = {
+        kind: max(round(lines * share / total), situations.least(world, kind, size.planted))
+        for kind, share in SHARES.items()
+    }
     counts["resident"] += lines - sum(counts.values())
     return counts
 
 
 def draw_city(dice: Dice, world: World, size: Size, lines: int) -> City:
     lots = {
-        kind: situations.draw_lot(dice(f"lot {kind}"), kind, count, size.planted)
+        kind: situations.draw_lot(dice(f"lot {kind}"), world, kind, count, size.planted)
         for kind, count in applicants(world, size, lines).items()
     }
     city = _citizens(dice, world, size, lots)
@@ -143,7 +153,7 @@ def _citizens(dice: Dice, world: World, size: Size, lots: dict[str, Lot]) -> Cit
     handlers = sum(lots[kind].size for kind in UNIT_KINDS if kind in lots)
     registered = max(size.people, start + handlers)
     total = registered + size.military
-    born = _births(rng, world, start + handlers, total)
+    born = _births(rng, dice("spread"), world, start + handlers, total)
     here = _at_home(rng, placed, total)
     keys = numbers.allot(rng, _prefixes(rng, here), born)
     city = City(
@@ -163,14 +173,17 @@ def _citizens(dice: Dice, world: World, size: Size, lots: dict[str, Lot]) -> Cit
     return city
 
 
-def _births(rng: np.random.Generator, world: World, applying: int, total: int) -> Ints:
+def _births(rng: np.random.Generator, spread: np.random.Generator, world: World, applying: int, total: int) -> Ints:
     """Birth days: those who apply (or handle an application) are 24 to 69, the others 0 to 94 years old."""
-    years = np.concatenate(
-        [
-            np.clip(rng.normal(35, 9.5, applying), 24, 69),
-            np.clip(rng.beta(1.5, 2.0, total - applying) * 95, 0.01, 94.9),
-        ]
+    years = np.concatenate([rng.normal(35, 9.5, applying), rng.beta(1.5, 2.0, total - applying) * 95])
+    least, most = (
+        np.repeat([24, 0.01], [applying, total - applying]),
+        np.repeat([69, 94.9], [applying, total - applying]),
     )
+    # Not all on one birthday: a day and a division have 995 numbers.
+    young, old = years < least, years > most
+    years[young] = least[young] + spread.random(young.sum()) * 3
+    years[old] = most[old] - spread.random(old.sum())
     return np.floor(day(world.at) - years * 365.25).astype(np.int64)
 
 
@@ -248,15 +261,18 @@ def _organisations(rng: np.random.Generator, city: City, lots: dict[str, Lot], s
     labels = np.where(
         enterprises, names.enterprises(rng, count).to_pylist(), names.social_bodies(rng, count).to_pylist()
     )
-    documents = np.full(count, numbers.ORGANISATION_DOCUMENT, np.uint8)
-    _append(city, numbers.organisation_codes(count), pa.array(labels, pa.string()), documents)
-    for table in UNIT_TABLES:
+    city.code_numbers = np.ones(count, np.int64)
+    applying = np.concatenate([lot.code_numbers for _, lot in units])
+    city.code_numbers[: applying.size] = applying
+    texts, documents = _numbers_of_organisations(rng, city, count)
+    _append(city, texts, pa.array(labels, pa.string()), documents)
+    for table in (*UNIT_TABLES, city.vat):
         city.held[table.name] = Held(start, _codes_of_units(rng, table, units, enterprises))
 
 
 def _codes_of_units(rng: np.random.Generator, table: Table, units: list[tuple[str, Lot]], enterprises: Flags) -> Codes:
     codes = table.draw(rng, enterprises.size, applicants=False)
-    if table in (situations.BUSINESS, situations.VAT):
+    if table.name in (situations.BUSINESS.name, situations.VAT.name, situations.INVESTMENT.name):
         codes[~enterprises] = NOT_HELD
     if table is situations.BODY:
         codes[enterprises] = NOT_HELD
@@ -266,6 +282,17 @@ def _codes_of_units(rng: np.random.Generator, table: Table, units: list[tuple[st
             codes[place : place + lot.size] = lot.codes[table.name]
         place += lot.size
     return codes
+
+
+def _numbers_of_organisations(rng: np.random.Generator, city: City, count: int) -> tuple[Any, Bytes]:
+    """The number under which each body is known, and as which document: while both are good, half have the new one."""
+    old = numbers.organisation_codes(count, "Y" if city.world.one_certificate else "Z")
+    city.organisation_codes = old
+    if not city.world.one_certificate:
+        return old, np.full(count, numbers.ORGANISATION_DOCUMENT, np.uint8)
+    renewed = rng.random(count) < _SHARE_RENEWED if city.world.old_codes else np.ones(count, np.bool_)
+    texts = pc.if_else(pa.array(renewed), numbers.credit_codes(old), old)
+    return texts, np.where(renewed, numbers.CREDIT_DOCUMENT, numbers.ORGANISATION_DOCUMENT).astype(np.uint8)
 
 
 def _are_enterprises(rng: np.random.Generator, units: list[tuple[str, Lot]], count: int) -> Flags:

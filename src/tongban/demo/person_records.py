@@ -239,12 +239,16 @@ def social_insurance(city: City, rng: np.random.Generator) -> Written:
     return columns, who
 
 
+#: No register holds earlier months.
+_FIRST_MONTH = 2004 * 12
+
+
 def _insured(city: City, rng: np.random.Generator, situation: str) -> tuple[Ints, Ints, Ints]:
     """Subjects, and for each a span that covers the 60 months and perhaps more on both sides."""
     who = city.who(situations.INSURANCE, situation)
     first, last = city.world.months
     of_age = city.came_of_age(who) // 30 + 1970 * 12
-    start = np.minimum(first, np.maximum(first - between(rng, 0, 60, who.size), of_age))
+    start = np.minimum(first, np.maximum(first - between(rng, 0, 60, who.size), np.maximum(of_age, _FIRST_MONTH)))
     # Some employers have paid for the month of the evaluation date already.
     return who, start, last + between(rng, 0, 1, who.size)
 

@@ -6,15 +6,19 @@ does not say once a number is mistyped).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 from typing import Any
 
 from tongban.demo.columns import Ints
+from tongban.demo.sizes import World
 
 CARS = ("小型轿车", "小型普通客车", "微型轿车")
 DOCUMENT_TYPE = "document_type"
 MOTORCYCLE = "摩托车"
 LORRIES = ("轻型货车", "重型货车")
+INVESTORS = ("制造业", "信息传输、软件和信息技术服务业")  #: whose investment may stand in place of tax
+OTHER_INDUSTRIES = ("批发和零售业", "建筑业", "租赁和商务服务业", "其他")
 
 
 class Holds(Enum):
@@ -78,8 +82,14 @@ class Frame:
 
 
 _POLICE, _INSURERS = "public-security", "human-resources"
-_STATE_TAX, _MARKET, _QUALITY, _CIVIL = "state-tax", "industry-commerce", "quality-supervision", "civil-affairs"
-_TAX = "the tax node of the world"
+_LOCAL_TAX, _STATE_TAX, _CIVIL = "local-tax", "state-tax", "civil-affairs"
+_TRADE, _QUALITY = "industry-commerce", "quality-supervision"
+#: Departments that became one: first day, successor.
+_MERGED = {
+    _LOCAL_TAX: (date(2018, 6, 15), "tax"),
+    _STATE_TAX: (date(2018, 6, 15), "tax"),
+    _TRADE: (date(2018, 11, 16), "market-regulation"),
+}
 _VALID = ("有效", "注销")
 
 #: Name, node, store, how rows merge, whether silence decides, columns (name:what it holds; nothing said: idle).
@@ -113,7 +123,7 @@ _REGISTERS = (
         "id_number:number holder:code valid_from:day valid_until:day status:code",
     ),
     (
-        *("income_tax", _TAX, Store.CSV, Rows.SUM, True),
+        *("income_tax", _LOCAL_TAX, Store.CSV, Rows.SUM, True),
         "id_number:number tax_year amount:amount treasury_date:day",
     ),
     (
@@ -122,10 +132,18 @@ _REGISTERS = (
     ),
     (
         *("taxpayer", _STATE_TAX, Store.SQLITE, Rows.ONE, False),
-        "organisation_code:number name registered_on:day state:code",
+        "organisation_code:number name registered_on:day state:code industry:code",
     ),
     (
-        *("business_licence", _MARKET, Store.PARQUET, Rows.ONE, False),
+        *("fixed_investment", _STATE_TAX, Store.SQLITE, Rows.SUM, True),
+        "organisation_code:number amount:amount invested_on:day",
+    ),
+    (
+        *("credit_code", _TRADE, Store.PARQUET, Rows.ONE, False),
+        "credit_code:number name status:code registered_division:division registered_on",
+    ),
+    (
+        *("business_licence", _TRADE, Store.PARQUET, Rows.ONE, False),
         "organisation_code:number licence_number name status:code registered_division:division registered_on",
     ),
     (
@@ -155,28 +173,48 @@ CODES = {
     ("work_residence_permit", "status"): _VALID,
     ("work_residence_permit", "holder"): ("本人", "随员"),
     ("taxpayer", "state"): ("正常", "非正常", "注销"),
+    ("taxpayer", "industry"): (*INVESTORS, *OTHER_INDUSTRIES),
     ("business_licence", "status"): ("存续", "吊销", "注销", "迁出"),
+    ("credit_code", "status"): ("存续", "吊销", "注销", "迁出"),
     ("organisation_code", "status"): _VALID,
     ("social_body", "status"): ("正常", "注销", "撤销"),
 }
 
 
-def registers(tax_node: str) -> dict[str, Register]:
-    """Every register by name."""
+#: Registers that offices keep for the sake of one kind of certificate, or of one version of the rules.
+_OF_THREE_CERTIFICATES = ("business_licence", "organisation_code")
+
+
+def registers(world: World) -> dict[str, Register]:
+    """Every register of the world's day by name."""
     return {
-        name: Register(name, tax_node if node == _TAX else node, store, rows, decides, tuple(_columns(name, columns)))
+        name: Register(name, _node(node, world.at), store, rows, decides, tuple(_columns(name, columns, world)))
         for name, node, store, rows, decides, columns in _REGISTERS
+        if _kept(name, world)
     }
 
 
-def _columns(register: str, text: str) -> Iterator[Column]:
+def _kept(register: str, world: World) -> bool:
+    if register in _OF_THREE_CERTIFICATES:
+        return not world.one_certificate
+    if register == "credit_code":
+        return world.one_certificate
+    return register != "fixed_investment" or world.investment_counts
+
+
+def _node(node: str, at: date) -> str:
+    since, successor = _MERGED.get(node, (date.max, ""))
+    return successor if at >= since else node
+
+
+def _columns(register: str, text: str, world: World) -> Iterator[Column]:
     for column in text.split():
         name, _, holds = column.partition(":")
-        yield Column(name, Holds(holds or "idle"), CODES.get((register, name), ()))
+        if (register, name) != ("taxpayer", "industry") or world.investment_counts:
+            yield Column(name, Holds(holds or "idle"), CODES.get((register, name), ()))
 
 
-#: Registers by what is asked: who must be found clean in which.
-CONSULTED = {
+_PERSONS_CONSULTED: dict[str, tuple[str, ...]] = {
     "resident": ("population", "driving_licence", "vehicle"),
     "work_permit": ("population", "work_residence_permit", "driving_licence", "vehicle"),
     "residence_permit": (
@@ -184,6 +222,14 @@ CONSULTED = {
         *("driving_licence", "vehicle"),
     ),
     "foreign": ("exit_entry", "driving_licence", "vehicle"),
-    "enterprise": ("business_licence", "organisation_code", "vat", "taxpayer"),
-    "social_body": ("social_body", "organisation_code"),
 }
+
+
+def consulted(world: World) -> dict[str, tuple[str, ...]]:
+    """Registers by what is asked: who must be found clean in which."""
+    kept = registers(world)
+    units = {
+        "enterprise": ("business_licence", "organisation_code", "credit_code", "vat", "taxpayer", "fixed_investment"),
+        "social_body": ("social_body", "organisation_code"),
+    }
+    return _PERSONS_CONSULTED | {kind: tuple(name for name in names if name in kept) for kind, names in units.items()}

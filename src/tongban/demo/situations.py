@@ -8,19 +8,22 @@ The first situation of every table is the ordinary one in which the rule is met.
 The shares are [assumed]: chosen so that about two thirds are eligible and every reason occurs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from datetime import date
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tongban.demo.columns import Flags
+from tongban.demo.columns import Flags, Ints, between
+from tongban.demo.sizes import World
 
 Codes = npt.NDArray[np.int8]
 
 #: Reasons that leave a rule unknown: no record where silence says nothing. They send a person to a person.
-UNDECIDED = frozenset({"identity_not_confirmed", "no_record"})
+UNDECIDED = frozenset({"identity_not_confirmed", "no_record", "number_beyond_steps"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +201,23 @@ VAT = _table(
     ("not_in_normal_state", "taxpayer_state", 0.035, 0.05),
     ("deregistered", "taxpayer_state", 0.020, 0.05),
     ("not_held", "no_record", 0.010, 0.0),
+    ("more_codes_than_allowed", "too_many_codes", 0.010, 0.0),
+)
+#: While the tax registration was a certificate of its own, losing it came before all that was paid.
+_DEREGISTERED = {"deregistered": "tax_registration_cancelled"}
+#: In 2011 only the year before counted, and nothing said how many codes were too many.
+_VAT_2011 = dict.fromkeys(("new_and_enough", "new_on_first_day_exactly_enough"), "vat_too_low") | {
+    "more_codes_than_allowed": "number_beyond_steps"
+}
+_ORDINARY = Situation("more_ordinary_codes_than_allowed", "too_many_ordinary_codes", 0.010, 0.0)
+#: Only where tax is too low does it matter; the ordinary situation is therefore one that changes nothing.
+INVESTMENT = _table(
+    "fixed_investment",
+    ("other_industry", "other_industry", 0.60, 0.60),
+    ("enough", "", 0.15, 0.05),
+    ("exactly_enough", "", 0.03, 0.001),
+    ("one_fen_short", "investment_too_low", 0.03, 0.001),
+    ("nothing_invested", "investment_too_low", 0.19, 0.35),
 )
 BODY = _table(
     "social_body",
@@ -208,28 +228,65 @@ BODY = _table(
     ("cancelled", "body_cancelled", 0.025, 0.05),
     ("revoked", "body_cancelled", 0.020, 0.03),
     ("not_held", "no_record", 0.010, 0.0),
+    ("second_code", "too_many_codes", 0.010, 0.0),
 )
 
+Groups = tuple[tuple[Table, ...], tuple[Table, ...]]
+
 #: Tables by kind, in the order in which reasons count: those asked first, then the others.
-ASKED: dict[str, tuple[tuple[Table, ...], tuple[Table, ...]]] = {
+_PERSONS_ASKED: dict[str, Groups] = {
     "resident": ((POPULATION, HOUSEHOLD), (LICENCE, VEHICLE)),
     "work_permit": ((POPULATION,), (WORK_PERMIT, LICENCE, VEHICLE)),
     "residence_permit": ((POPULATION,), (PERMIT, INSURANCE, TAX, LICENCE, VEHICLE)),
     "foreign": ((LODGING,), (FOREIGN_LICENCE, VEHICLE)),
-    # POPULATION here is the handler's.
-    "enterprise": ((POPULATION,), (BUSINESS, CODE, VAT)),
-    "social_body": ((POPULATION,), (BODY, CODE)),
 }
 
 #: Where every situation of a table is planted: one kind is enough.
-PLANTED: dict[str, tuple[Table, ...]] = {
+_PERSONS_PLANTED: dict[str, tuple[Table, ...]] = {
     "resident": (POPULATION, HOUSEHOLD, LICENCE, VEHICLE),
     "work_permit": (WORK_PERMIT,),
     "residence_permit": (PERMIT, INSURANCE, TAX),
     "foreign": (LODGING,),
-    "enterprise": (POPULATION, BUSINESS, CODE, VAT),
-    "social_body": (BODY,),
 }
+
+
+def asked(world: World) -> dict[str, Groups]:
+    """Tables by kind in the world's version of the rules."""
+    codes = () if world.one_certificate else (CODE,)
+    investment = (INVESTMENT,) if world.investment_counts else ()
+    # POPULATION here is the handler's.
+    return _PERSONS_ASKED | {
+        "enterprise": ((POPULATION,), (BUSINESS, *codes, vat_table(world), *investment)),
+        "social_body": ((POPULATION,), (BODY, *codes)),
+    }
+
+
+def planted_tables(world: World) -> dict[str, tuple[Table, ...]]:
+    first, others = asked(world)["enterprise"]
+    return _PERSONS_PLANTED | {"enterprise": (*first, *others), "social_body": (BODY,)}
+
+
+@cache
+def vat_table(world: World) -> Table:
+    """Tax paid, as the world's version of the rules looks at it."""
+    changed = {} if world.one_certificate else _DEREGISTERED
+    if world.at < date(2014, 1, 1):
+        changed = changed | _VAT_2011
+    more = (_ORDINARY,) if world.investment_counts else ()
+    return Table(VAT.name, (*_with_reasons(VAT, changed), *more))
+
+
+def _with_reasons(table: Table, reasons: Mapping[str, str]) -> tuple[Situation, ...]:
+    return tuple(replace(one, reason=reasons.get(one.name, one.reason)) for one in table.situations)
+
+
+def most_codes(world: World) -> int:
+    """Codes that an enterprise may have in a year; in 2011 as many as the rule has steps."""
+    return 8 if date(2014, 1, 1) <= world.at < date(2021, 1, 1) else 12
+
+
+MOST_ORDINARY = 6
+_OFTEN_FIRST = 0.7  #: of enterprises, how many apply for their first code of the year [assumed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,36 +294,65 @@ class Lot:
     """The applicants of one kind."""
 
     kind: str
+    tables: Groups  #: asked of the kind, first and then
     codes: dict[str, Codes]  #: by table
     planted: Flags  #: set on one situation with all else in order
+    code_numbers: Ints  #: which of its codes of the year each applies for; 1 for persons
+    ordinary_numbers: Ints  #: the same among those for ordinary cars
 
     @property
     def size(self) -> int:
         return self.planted.size
 
 
-def least(kind: str, planted: int) -> int:
+def least(world: World, kind: str, planted: int) -> int:
     """Applicants of a kind without whom its planted situations do not find room."""
-    return planted * sum(len(table.situations) for table in PLANTED[kind]) + 2
+    return planted * sum(len(table.situations) for table in planted_tables(world)[kind]) + 2
 
 
-def draw_lot(rng: np.random.Generator, kind: str, size: int, planted: int) -> Lot:
-    first, others = ASKED[kind]
-    codes = {table.name: table.draw(rng, size, applicants=True) for table in (*first, *others)}
+def draw_lot(rng: np.random.Generator, world: World, kind: str, size: int, planted: int) -> Lot:
+    tables = asked(world)[kind]
+    codes = {table.name: table.draw(rng, size, applicants=True) for group in tables for table in group}
     flags = np.zeros(size, np.bool_)
     start = 0
-    for table in PLANTED[kind]:
+    for table in planted_tables(world)[kind]:
         for code in range(len(table.situations)):
             rows = slice(start, start + planted)
             for name in codes:
                 codes[name][rows] = 0
             codes[table.name][rows] = code
+            if table is INVESTMENT:
+                codes[VAT.name][rows] = VAT.code("low")
             flags[rows] = True
             start += planted
     if HOUSEHOLD.name in codes:
         # Who is in no register has no household in it either.
         codes[HOUSEHOLD.name][codes[POPULATION.name] == POPULATION.code("number_of_nobody")] = 0
-    return Lot(kind, codes, flags)
+    return Lot(kind, tables, codes, flags, *_code_numbers(rng, world, kind, size, codes))
+
+
+def _code_numbers(
+    rng: np.random.Generator, world: World, kind: str, size: int, codes: Mapping[str, Codes]
+) -> tuple[Ints, Ints]:
+    """Which code of the year, and which of those for ordinary cars, each applicant applies for."""
+    numbers = np.ones(size, np.int64)
+    if kind == "social_body":
+        numbers[codes[BODY.name] == BODY.code("second_code")] = 2
+    if kind != "enterprise":
+        return numbers, numbers.copy()
+    table, most = vat_table(world), most_codes(world)
+    # Somebody at least pays enough for a second code.
+    codes[VAT.name][-1] = table.code("enough")
+    numbers = np.where(rng.random(size) < _OFTEN_FIRST, 1, between(rng, 1, most, size))
+    numbers[-1] = 2
+    beyond = codes[VAT.name] == table.code("more_codes_than_allowed")
+    numbers[beyond] = between(rng, most + 1, 14, int(beyond.sum()))
+    ordinary = np.minimum(numbers, between(rng, 1, MOST_ORDINARY, size))
+    if world.investment_counts:
+        several = codes[VAT.name] == table.code(_ORDINARY.name)
+        numbers[several] = between(rng, MOST_ORDINARY + 1, most, int(several.sum()))
+        ordinary[several] = rng.integers(MOST_ORDINARY + 1, numbers[several] + 1)
+    return numbers, ordinary if world.investment_counts else numbers.copy()
 
 
 def causes(lot: Lot) -> npt.NDArray[Any]:
@@ -275,15 +361,26 @@ def causes(lot: Lot) -> npt.NDArray[Any]:
     First asked come first, and where they leave somebody undecided nothing further is asked; within
     each group what is not met comes before what is unknown, as in the order of decisions.
     """
-    first, others = (_group(lot, tables) for tables in ASKED[lot.kind])
+    first, others = (_group(lot, tables) for tables in lot.tables)
     return np.where(first != "", first, others)
+
+
+def _reasons(lot: Lot, table: Table) -> npt.NDArray[Any]:
+    found = table.reasons[lot.codes[table.name]]
+    if table.name == VAT.name and INVESTMENT.name in lot.codes:
+        # Either is enough.
+        invested = INVESTMENT.reasons[lot.codes[INVESTMENT.name]] == ""
+        return np.where((found == "vat_too_low") & invested, "", found)
+    return found
 
 
 def _group(lot: Lot, tables: tuple[Table, ...]) -> npt.NDArray[Any]:
     found = np.full(lot.size, "", object)
     for undecided in (False, True):
         for table in tables:
-            reasons = table.reasons[lot.codes[table.name]]
+            if table is INVESTMENT:
+                continue
+            reasons = _reasons(lot, table)
             wanted = (reasons != "") & (np.isin(reasons, list(UNDECIDED)) == undecided)
             found = np.where((found == "") & wanted, reasons, found)
     return found

@@ -42,13 +42,26 @@ SIZES = {
 class World:
     day: date  #: the data is handed over; every register was read this day
     window_from: date  #: first day on which one could apply
-    units: bool  #: whether enterprises and social bodies apply
-    tax_node: str
 
     @property
     def at(self) -> date:
         """The evaluation date: last day of the application window, the day before the handing over."""
         return date.fromordinal(self.day.toordinal() - 1)
+
+    @property
+    def one_certificate(self) -> bool:
+        """Whether the unified social credit code has taken the place of an enterprise's three certificates."""
+        return self.at >= date(2015, 10, 1)
+
+    @property
+    def old_codes(self) -> bool:
+        """Whether a unit may still apply under its old organisation code."""
+        return self.at <= date(2017, 12, 31)
+
+    @property
+    def investment_counts(self) -> bool:
+        """Whether an enterprise may show investment in place of tax."""
+        return self.at >= date(2021, 1, 1)
 
     @property
     def months(self) -> tuple[int, int]:
@@ -65,9 +78,12 @@ class World:
 WORLDS = {
     world.day: world
     for world in (
-        World(date(2014, 6, 9), date(2014, 4, 9), units=True, tax_node="local-tax"),
-        # The tax bureaus became one in 2018, and units have had a version of their own since 2021.
-        World(date(2026, 10, 9), date(2026, 8, 1), units=False, tax_node="tax"),
+        # Before the revision of 2013: a draw each month.
+        World(date(2011, 6, 9), date(2011, 5, 9)),
+        World(date(2014, 6, 9), date(2014, 4, 9)),
+        # One certificate already, and the departments of before 2018 still.
+        World(date(2016, 6, 9), date(2016, 4, 9)),
+        World(date(2026, 10, 9), date(2026, 8, 1)),
     )
 }
 

@@ -59,7 +59,7 @@ def varied_document(text: str, luck: int) -> str:
 
 def varied_organisation_code(text: str, luck: int) -> str:
     luck, choice = divmod(luck, 4)
-    return f"{text[:8]}-{text[8]}" if choice < 2 else varied_document(text, luck)
+    return f"{text[:8]}-{text[8:]}" if choice < 2 else varied_document(text, luck)
 
 
 def varied_name(text: str, luck: int) -> str:
@@ -115,6 +115,15 @@ def mistyped_organisation_code(text: str, luck: int) -> str:
     if place == 0:
         return text[:8] + _other("0123456789X", text[8], luck)
     return text[:place] + _other("0123456789", text[place], luck) + text[place + 1 :]
+
+
+def mistyped_credit_code(text: str, luck: int) -> str:
+    """One digit for another, which its check notices; registers hold the old code of nine characters too."""
+    if len(text) == 9:
+        return mistyped_organisation_code(text, luck)
+    places = [place for place, character in enumerate(text) if character.isdigit()]
+    luck, place = divmod(luck, len(places))
+    return text[: places[place]] + _other("0123456789", text[places[place]], luck) + text[places[place] + 1 :]
 
 
 def miswritten_name(text: str, luck: int) -> str:

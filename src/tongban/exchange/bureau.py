@@ -81,11 +81,15 @@ class Bureau:
 
     @classmethod
     def create(cls, folder: Path, city: str, code: str, clock: Clock, pass_phrase: str | None = None) -> "Bureau":
-        """Make keys and the first root for the member `code`, the bureau itself. Raises BureauExists."""
+        """Make keys and the first root for the member `code`, the bureau itself. Raises BureauExists.
+
+        root.json comes last: without it there is no bureau, and what a call that was cut off has made is taken up.
+        """
         if (folder / "root.json").exists():
             raise BureauExists(folder=folder)
-        roots = [new_key(f"{code}.root.{n}") for n in range(1, ROOT_KEYS + 1)]
-        roles = {role: new_key(f"{code}.{role}.1") for role in _ROLES}
+        keys = folder / "keys"
+        roots = [_kept(keys / f"root-{n}.json", f"{code}.root.{n}", pass_phrase) for n in range(1, ROOT_KEYS + 1)]
+        roles = {role: _kept(keys / f"{role}.json", f"{code}.{role}.1", pass_phrase) for role in _ROLES}
         origin, now = f"{code}/hub", clock.seconds()
         body = publish.compose_root(
             city=city,
@@ -97,12 +101,9 @@ class Bureau:
             issued_at=now,
             expires_at=now + ROOT_YEARS * 365 * 86_400,
         )
-        for n, key in enumerate(roots, 1):
-            key.write(folder / "keys" / f"root-{n}.json", pass_phrase)
-        for role, key in roles.items():
-            key.write(folder / "keys" / f"{role}.json", pass_phrase)
+        if not (folder / "log" / "log.json").exists():
+            Log.create(folder / "log", origin, roles["log"], clock).close()
         _write(folder / "root.json", orjson.dumps(statement.sign(body, *roots).to_json()))
-        Log.create(folder / "log", origin, roles["log"], clock).close()
         return cls(folder, clock, pass_phrase)
 
     @property

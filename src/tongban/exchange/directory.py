@@ -105,6 +105,11 @@ class Directory:
             return None
         return self.keys_in_force(origin.partition("/")[0], "online", now)
 
+    def every_log_key(self, origin: str) -> tuple[PublicKey, ...]:
+        """Keys that may sign a head of the log `origin`, or ever might: the ended and the revoked too."""
+        hub = self.root.roles["log"] if origin == self.root.log_origin else ()
+        return (*hub, *(key.public for key in self.by_role.get((origin.partition("/")[0], "online"), ())))
+
     def key_ends_at(self, key_id: str) -> float:
         """Seconds since 1970 at which a listed key stops counting: its own end, its revocation or its member's end."""
         key = self.keys[key_id]

@@ -19,7 +19,9 @@ class Domain(StrEnum):
 
     CITIZEN = "citizen"  #: GB 11643, 18 characters; old numbers of 15 digits are written in the long form
     CREDIT_CODE = "credit_code"  #: GB 32100, 18 characters
-    ORGANISATION_CODE = "organisation_code"  #: GB 11714, 9 characters, no hyphen
+    ORGANISATION_CODE = (
+        "organisation_code"  #: GB 11714, 9 characters, no hyphen; a credit code is cut to the one it holds
+    )
     PASSPORT = "passport"  #: of any state
     HMT_PERMIT = "hmt_permit"  #: travel permits of residents of Hong Kong and Macao, and of Taiwan
     FOREIGN_PERMIT = "foreign_permit"  #: permanent residence card of a foreigner
@@ -169,11 +171,19 @@ def _judge_credit_code(text: str) -> str | Refused:
 
 def _judge_organisation_code(text: str) -> str | Refused:
     code = text.replace("-", "")
+    if len(code) == 18:
+        return _organisation_code_within(code)
     if len(code) != 9:
         return LENGTH
     if not _ORGANISATION_CODE.fullmatch(code):
         return CHARACTERS
     return code if code[8] == organisation_check(code[:8]) else CHECK
+
+
+def _organisation_code_within(credit_code: str) -> str | Refused:
+    """Characters 9 to 17 of a credit code are the body's organisation code (GB 32100): the same body, numbered anew."""
+    judged = _judge_credit_code(credit_code)
+    return _judge_organisation_code(judged[8:17]) if isinstance(judged, str) else judged
 
 
 def _judge_document(text: str) -> str | Refused:

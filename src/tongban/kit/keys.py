@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
 from nacl.exceptions import CryptoError
 
+from tongban.kit.durable import write_durably
 from tongban.kit.errors import Invalid
 
 #: Closed table of algorithms. A second entry (SM2 with SM3) will stand here, fixed per log at its creation.
@@ -79,12 +80,9 @@ class SigningKey:
             sealed = AESGCM(_stretched(pass_phrase, salt)).encrypt(nonce, seed, self.id.encode())
             held["sealed"] = base64.b64encode(salt + nonce + sealed).decode()
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(held, file, indent=1, sort_keys=True)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
+        # Whole or not at all: half a key would be found at the next start, and kept for ever.
+        text = json.dumps(held, indent=1, sort_keys=True) + "\n"
+        write_durably(path, text.encode(), mode=0o600, replace=False)
 
 
 def new_key(id: str) -> SigningKey:

@@ -15,16 +15,25 @@ from typing import Final
 from tongban.kit.durable import sync, write_durably
 from tongban.kit.errors import Corrupt, Invalid
 from tongban.kit.keys import PublicKey
-from tongban.tlog import segment
+from tongban.tlog import person_table, segment
 from tongban.tlog.answers import SIGNATURE, answer_file
 from tongban.tlog.verify import Verification, verify
 
 #: Of a log in this order, and then of the node. Facts are made again from the registers.
 _LOG: Final = (
     "checkpoint", "checkpoints.log", "cosigned", "cosigned.log", "log.json", "subject.key", "seal", "entries",
-    "answers",
+    "answers", "persons", "days",
 )  # fmt: skip
-_NODE: Final = ("keys", "spool", "witness", "node.toml", "directory.json", "directory-memory.json", "proven.json")
+_NODE: Final = (
+    "keys",
+    "spool",
+    "asked",
+    "witness",
+    "node.toml",
+    "directory.json",
+    "directory-memory.json",
+    "proven.json",
+)
 _HERE: Final = "here.json"
 
 
@@ -113,6 +122,10 @@ def _cut(log: Path, numbers: list[int]) -> None:
         # The same place must not keep the signature of an entry that the copy does not have.
         if (signed := answer_file(log, numbers[-1])).exists():
             os.truncate(signed, min(signed.stat().st_size, whole.count * SIGNATURE))
+        size = numbers[-1] * segment.FRAMES + whole.count
+        for table in (log / person_table.FOLDER).glob("*.names"):
+            if int(table.stem) >= size:
+                table.unlink()
 
 
 def _checked(folder: Path, keys: Mapping[str, PublicKey]) -> Copied:

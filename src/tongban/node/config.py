@@ -6,7 +6,7 @@ A node is a folder: `node.toml`, `keys/`, `log/`, `facts/`, `directory.json`. Pa
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tongban.catalogue.grading import Mask
@@ -14,6 +14,8 @@ from tongban.exchange import names
 from tongban.identity.identifiers import Domain
 from tongban.kit import canonical
 from tongban.kit.config import Section, open_toml
+from tongban.node.address import SCHEME, Server, read_address
+from tongban.node.spark import Settings
 
 #: Kind of document as registers write it → domain of its number.
 DOCUMENTS: Mapping[str, Domain] = {
@@ -23,6 +25,7 @@ DOCUMENTS: Mapping[str, Domain] = {
     "护照": Domain.PASSPORT,
     "外国人永久居留身份证": Domain.FOREIGN_PERMIT,
     "组织机构代码": Domain.ORGANISATION_CODE,
+    "统一社会信用代码": Domain.ORGANISATION_CODE,
 }
 #: What a raw column is read as when facts are made; `code` needs its list.
 RAW_KINDS = frozenset({"name", "text", "mark", "date", "month", "amount", "integer", "code", "document"})
@@ -30,11 +33,13 @@ RAW_KINDS = frozenset({"name", "text", "mark", "date", "month", "amount", "integ
 
 @dataclass(frozen=True, slots=True)
 class RegisterConfig:
-    """Where a register is: exactly one of a SQLAlchemy URL, a Parquet file, a CSV file."""
+    """Where a register is: exactly one of a database's URL, a Parquet file, a CSV file, a folder that Spark reads."""
 
     name: str
-    kind: str  #: "url" | "parquet" | "csv"
+    kind: str  #: "url" | "postgresql" | "parquet" | "csv" | "spark"
     location: str
+    server: Server | None = None  #: of kind "postgresql" only
+    spark: Settings | None = None  #: of kind "spark" only
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,9 @@ def read(folder: Path) -> NodeConfig:
     top = open_toml(folder / "node.toml")
     node = top.section("node")
     door = top.section("door", {})
-    registers = {name: _register(name, part, folder) for name, part in top.named("register").items()}
+    spark = top.section("spark", {})
+    settings = _spark(spark, folder)
+    registers = {name: _register(name, part, folder, settings) for name, part in top.named("register").items()}
     config = NodeConfig(
         folder=folder,
         id=node.text("id"),
@@ -173,7 +180,7 @@ def read(folder: Path) -> NodeConfig:
         resources={name: _resource(name, part, registers) for name, part in top.named("resource").items()},
         limits=_limits(top.section("limits", {})),
     )
-    for part in (top, node, door):
+    for part in (top, node, door, spark):
         part.done()
     _agree(config, node)
     return config
@@ -199,26 +206,57 @@ def _place(text: str, folder: Path) -> str:
     return text if not text or "://" in text else str((folder / text).resolve())
 
 
-def _register(name: str, part: Section, folder: Path) -> RegisterConfig:
+def _spark(part: Section, folder: Path) -> Settings:
+    usual = Settings(Path(_place(part.text("folder", "spark"), folder)))
+    memory_mb = part.integer("memory_mb", usual.memory_mb, low=512)
+    return Settings(usual.folder, part.text("master", usual.master), memory_mb)
+
+
+def _register(name: str, part: Section, folder: Path, spark: Settings) -> RegisterConfig:
     if not re.fullmatch(names.FIELD, name):
         raise part.wrong(name, f"register {name!r} must be called by small letters, digits and _: SQL names it")
-    kinds = [kind for kind in ("url", "parquet", "csv") if part.has(kind)]
+    kinds = [kind for kind in ("url", "parquet", "csv", "spark") if part.has(kind)]
     if len(kinds) != 1:
-        raise part.wrong(name, f"register {name} needs exactly one of url, parquet, csv")
+        raise part.wrong(name, f"register {name} needs exactly one of url, parquet, csv, spark")
     location = part.text(kinds[0])
+    if kinds[0] == "url" and location.startswith("postgres"):
+        return _of_server(name, location, part, folder)
     part.done()
     if kinds[0] == "url":
         head, slashes, tail = location.partition("sqlite:///")
         location = f"sqlite:///{(folder / tail).resolve()}" if slashes and not head else location
     else:
         location = _place(location, folder)
-    return RegisterConfig(name, kinds[0], location)
+    return RegisterConfig(name, kinds[0], location, spark=spark if kinds[0] == "spark" else None)
+
+
+def _of_server(name: str, url: str, part: Section, folder: Path) -> RegisterConfig:
+    if not url.startswith(SCHEME):
+        raise part.wrong("url", f"the url of {name} must begin with {SCHEME}")
+    try:
+        server = read_address(url, folder)
+    except ValueError as error:
+        raise part.wrong("url", f"register {name}: {error}") from None
+    file, variable = part.text("password_file", ""), part.text("password_env", "")
+    if file and variable:
+        raise part.wrong("password_env", f"register {name} has one password: password_file or password_env")
+    server = replace(
+        server,
+        password_file=_place(file, folder),
+        password_env=variable,
+        connections=part.integer("connections", server.connections, low=1, high=100),
+    )
+    part.done()
+    return RegisterConfig(name, "postgresql", url, server)
 
 
 def _resource(name: str, part: Section, registers: Mapping[str, RegisterConfig]) -> ResourceConfig:
     register = part.text("register")
     if register not in registers:
         raise part.wrong(register, f"resource {name} names register {register!r}, which is not in this file")
+    if registers[register].kind == "spark" and part.has("point"):
+        # A look would take Spark some seconds, and the caller's time is over by then.
+        raise part.wrong("point", f"register {register!r} lies in Spark, which answers no query: leave point out")
     masks = part.section("masks", {})
     found = ResourceConfig(
         id=name,

@@ -30,6 +30,7 @@ from tongban.node.app import Scope, Send, code_in, refused_reply, send_reply
 from tongban.node.body import BodyReader, Receive
 from tongban.node.config import DoorSystem, NodeConfig
 from tongban.node.gate import Reply
+from tongban.node.held_rounds import OPEN_STAGES, PERSON_ACTS, HeldRounds, Said
 from tongban.node.metrics import ANSWERED, TYPE, Counts, outcome_of
 from tongban.node.outlet import Incoming, Outgoing, Outlet
 from tongban.node.questions import WORDS
@@ -43,14 +44,8 @@ _NO_GRANT = Refused("node.grant_not_mapped", "this system is not mapped to that 
 _BAD = Refused("node.bad_request", "the request at the door has not its form")
 _UNAVAILABLE = Refused("exchange.log_unavailable", "this node cannot write its log; nothing was asked")
 _NO_ROUNDS = Refused("node.rounds_not_held", "this system may not hold rounds; see rounds in node.toml")
-_NOT_OPENED = Refused("node.round_not_opened", "no such round was opened at this node")
-_SECOND_DATE = Refused("node.second_date", "this round was evaluated for another date; a round has one")
 _NAME = re.compile("[0-9A-Za-z._-]{1,64}(/[0-9A-Za-z._-]{1,64})?")
 _DIGEST = re.compile("[0-9a-f]{64}")
-#: Stages that everybody may see in the log.
-_ROUND_STAGES = frozenset({"opened", "frozen", "seed-committed", "drawn"})
-#: Acts about one application: who did it stands in the log's records, and nothing of it in the open.
-_PERSON_ACTS = frozenset({"recheck-opened", "recheck-answered"})
 #: Seconds a ticket issued here lives.
 CASE_LIFE, ROUND_LIFE = 30 * 24 * 3600, 24 * 3600
 
@@ -67,12 +62,11 @@ class DoorApp:
         log: Log,
         bodies: BodyReader,
         clock: Clock,
-        evaluated: dict[str, str],
+        rounds: HeldRounds,
         health: Callable[[], dict[str, Any]],
         metrics: Callable[[], bytes],
     ) -> None:
-        """`evaluated`: evaluation date by round, as the log holds them; what is opened here is added."""
-        self._evaluated, self._health, self._metrics = evaluated, health, metrics
+        self._rounds, self._health, self._metrics = rounds, health, metrics
         self.counts = Counts()
         self._config, self._ticket_key, self._source, self._outlet = config, ticket_key, source, outlet
         self._log, self._bodies, self._clock = log, bodies, clock
@@ -217,12 +211,11 @@ class DoorApp:
             return _BAD
         at = headers.get("tongban-at", "")
         # Whoever could name rounds at will could ask about one person for as many dates.
-        if round not in self._evaluated:
-            return _NOT_OPENED
-        if self._evaluated[round] != at:
-            return _SECOND_DATE
+        if refused := self._rounds.refusal(round, at):
+            return refused
         about = {"round": round, "part": part, "evaluated": at, "rows": keys.rows, "keys": keys.digest}
-        return Outgoing(grant, text, f"{round}/{part}", operator, idempotency, body, about, keys.rows)
+        column = domain, keys.digest
+        return Outgoing(grant, text, f"{round}/{part}", operator, idempotency, body, about, keys.rows, column)
 
     def _asked(self, grant: Grant) -> dict[str, str] | None:
         """Columns that the grant's rule asks for, with their words on the wire; None if the rule is not listed."""
@@ -268,29 +261,23 @@ class DoorApp:
         return _json({"ticket": text})
 
     async def _round_entry(self, system: DoorSystem, operator: str, body: bytes) -> Reply:
-        """Put a stage of a round, or an act about one application, into the log: `{round, stage, digest, at?}`.
-
-        Whose act it is comes first, so that no stage stands there that nobody answers for.
-        """
+        """Put a stage of a round, or an act about one application, into the log: `{round, stage, digest, at?}`."""
         if not system.rounds:
             return refused_reply(_NO_ROUNDS)
         try:
             asked = orjson.loads(body)
-            held = {name: asked[name] for name in ("round", "stage", "digest")}
+            said = Said(asked["round"], asked["stage"], asked["digest"])
             # The leaf is there for ever and for everybody: nothing goes into it but a name and a digest.
-            formed = _NAME.fullmatch(held["round"]) and _DIGEST.fullmatch(held["digest"])
-            at = str(date.fromisoformat(asked["at"])) if held["stage"] == "opened" else ""
+            formed = _NAME.fullmatch(said.round) and _DIGEST.fullmatch(said.digest)
+            at = str(date.fromisoformat(asked["at"])) if said.stage == "opened" else ""
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
             return refused_reply(_BAD)
-        if not formed or held["stage"] not in _ROUND_STAGES | _PERSON_ACTS:
+        if not formed or said.stage not in OPEN_STAGES | PERSON_ACTS:
             return refused_reply(_BAD)
-        if at and self._evaluated.setdefault(held["round"], at) != at:
-            return refused_reply(_SECOND_DATE)
-        record = {"at": stamp(self._clock.seconds()), "operator": operator, "system": system.name, **held}
-        persons = int(held["stage"] in _PERSON_ACTS)
-        entry = await self._log.append({"kind": "act", "n": persons}, {**record, **({"evaluated": at} if at else {})})
-        if held["stage"] in _ROUND_STAGES:
-            entry = await self._log.append({"kind": "round", "body": held}, None)
+        if at and (refused := self._rounds.open(said.round, at)):
+            return refused_reply(refused)
+        record = {"at": stamp(self._clock.seconds()), "operator": operator, "system": system.name}
+        entry = await self._rounds.put(self._log, said, {**record, **({"evaluated": at} if at else {})})
         return _json({"origin": self._log.origin, "entry": entry.index, "leaf": entry.leaf_hash.hex()})
 
     def _grants(self, system: DoorSystem) -> Reply:

@@ -7,7 +7,7 @@ from typing import Any
 from tongban.exchange.listing import Resource
 from tongban.identity.identifiers import Domain
 from tongban.kit.errors import TongbanError
-from tongban.node.adapters.register import Register, key_place
+from tongban.node.adapters.register import Register, key_place, key_place_as_written
 from tongban.node.config import RegisterConfig, ResourceConfig
 from tongban.node.snapshots import Snapshot
 
@@ -89,20 +89,41 @@ def _counted(
 
     from tongban.identity import columns
 
-    found = key_place(resource.point, "sqlite" if place.kind == "url" else "duckdb")
-    if found is None or listed is None:
+    if listed is None:
         return None
-    table, column = ('"' + name.replace('"', '""') + '"' for name in found)
     try:
-        # A view may take for ever, and a check is not to wait until a refresh would be broken off.
-        kept = "SELECT name FROM sqlite_master WHERE type = 'table'"
-        if place.kind == "url" and found[0] not in register.extract(kept)["name"].to_pylist():
-            return None
-        numbers = register.extract(f"SELECT {column} AS number FROM {table}")["number"].combine_chunks()
+        numbers = _numbers(resource.point, place, register)
     except TongbanError:
         return None  # said of the resource itself
+    if numbers is None:
+        return None
     exact: Any = pc.equal(numbers, None)
     for domain in listed.domains:
         same = pc.fill_null(pc.equal(columns.text_keys(Domain(domain), numbers), numbers), False)
         exact = pc.or_(pc.fill_null(exact, False), same)
     return len(numbers), len(numbers) - (pc.sum(exact).as_py() or 0)
+
+
+def _numbers(point: str, place: RegisterConfig, register: Register) -> Any:
+    """The column in which a point SELECT looks its key up; None where it cannot be told, or is a view's.
+
+    A view may take for ever, and a check is not to wait until a refresh would be broken off.
+    """
+    if place.kind == "postgresql":
+        written = key_place_as_written(point, "postgres")
+        if written is None:
+            return None
+        table, column = written
+        named = table.replace("'", "''")
+        kinds = register.extract(f"SELECT relkind::text AS kind FROM pg_class WHERE oid = to_regclass('{named}')")
+        if kinds["kind"].to_pylist()[:1] not in (["r"], ["p"]):
+            return None
+    else:
+        found = key_place(point, "sqlite" if place.kind == "url" else "duckdb")
+        if found is None:
+            return None
+        table, column = ('"' + name.replace('"', '""') + '"' for name in found)
+        kept = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        if place.kind == "url" and found[0] not in register.extract(kept)["name"].to_pylist():
+            return None
+    return register.extract(f"SELECT {column} AS number FROM {table}")["number"].combine_chunks()

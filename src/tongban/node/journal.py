@@ -21,6 +21,7 @@ from tongban.exchange.ticket import RoundTicket, Ticket
 from tongban.kit.clock import stamp, unstamp
 from tongban.kit.errors import Refused
 from tongban.node.config import Limits
+from tongban.node.held_rounds import HeldRounds
 from tongban.node.questions import STALE
 from tongban.tlog.entry import Stored
 from tongban.tlog.log import Log
@@ -126,9 +127,7 @@ class Journal:
         self.dates = Dates(limits.dates_a_person, limits.dates_of_batches, limits.date_days)
         self.refusals = Refusals(limits.refused_an_hour)
         self.latest = 0.0  #: time of the newest entry: the node's time never goes behind it
-        #: Evaluation date of each round that the own department has opened. A second one is refused:
-        #: by many dates, verdicts about one person would become that person's dates.
-        self.evaluated: dict[str, str] = {}
+        self.rounds = HeldRounds()
         self._answers: dict[_Key, Remembered] = {}
         self._repeats: dict[_Key, int] = {}  #: times that one of these answers was given again; no zeros
         self._most_repeats = limits.repeats_a_key
@@ -137,6 +136,7 @@ class Journal:
         self._charges: dict[str, list[tuple[int, int]]] = {}
         seen: list[tuple[str, str]] = []
         for stored in log.entries():
+            self.rounds.recall(stored)
             if stored.record is not None:
                 self._recall(stored, now, seen)
         # The node's time begins where its log ends, should the machine's lie behind that.
@@ -149,8 +149,6 @@ class Journal:
         at = unstamp(record["at"]) if "at" in record else 0
         self.latest = max(self.latest, at)
         if "nonce" not in record or "answer_key" not in record:
-            if record.get("stage") == "opened" and "evaluated" in record:
-                self.evaluated.setdefault(record["round"], record["evaluated"])
             return
         if record["created"] > now - 2 * WINDOW:
             seen.append((record["key"], record["nonce"]))

@@ -3,6 +3,7 @@
 GET /checkpoint, /tile/…           this node's log, C2SP tlog-tiles: heads, hashes and leaves, never a record
 POST /add-checkpoint               C2SP tlog-witness
 GET /witnessed/<SHA-256 of origin> the head of another log that this witness cosigned last
+POST /sample                       a witness of this log: the looks of a day that its signature picks
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from collections.abc import Callable, Coroutine
 from hashlib import sha256
 from typing import Any
 
+import orjson
+
 from tongban.exchange.rate import Buckets
 from tongban.exchange.refusals import status_of
 from tongban.kit.clock import Clock
@@ -19,6 +22,7 @@ from tongban.kit.errors import Refused, TongbanError
 from tongban.node.body import BodyReader, Receive
 from tongban.node.connections import address_of
 from tongban.node.gate import Reply
+from tongban.node.sampling import Witnesses, opened
 from tongban.tlog.log import Log
 from tongban.tlog.tile import Tile, read_path
 from tongban.tlog.tree import OutsideTree
@@ -29,6 +33,7 @@ _log = logging.getLogger("tongban.node")
 #: Requests of one address a second, and at once: whoever follows a log needs two for 256 entries.
 PER_SECOND, BURST = 500, 2000
 
+_LONGEST_SAMPLE = 4096
 _TEXT = b"text/plain; charset=utf-8"
 _WITNESSED = re.compile(rb"/witnessed/([0-9a-f]{64})")
 _NONE = Reply(404, [(b"content-type", _TEXT)], b"there is nothing here\n")
@@ -47,8 +52,10 @@ class OpenLog:
         origins: Callable[[], list[str]],
         bodies: BodyReader,
         clock: Clock,
+        witnesses: Witnesses = dict,
     ) -> None:
-        """`origins`: names of the logs that this node may be a witness of."""
+        """`origins`: names of the logs that this node may be a witness of; `witnesses`: those of its own log."""
+        self._witnesses, self._sampling = witnesses, asyncio.Lock()
         self._log, self._heads, self._witness, self._origins = log, heads, witness, origins
         self._bodies, self._clock = bodies, clock
         self._rate = Buckets(PER_SECOND, BURST)
@@ -57,6 +64,8 @@ class OpenLog:
         """None: the path is none of these."""
         if path == b"/add-checkpoint":
             act = self._add_checkpoint(receive) if method == "POST" else None
+        elif path == b"/sample":
+            act = self._sample(receive) if method == "POST" else None
         elif path == b"/checkpoint" or path.startswith((b"/tile/", b"/witnessed/")):
             act = self._read(path) if method == "GET" else None
         else:
@@ -111,6 +120,17 @@ class OpenLog:
             return _refused(body)
         status, content_type, said = await asyncio.to_thread(self._witness.add_checkpoint, body)
         return Reply(status, [(b"content-type", content_type.encode())], said)
+
+    async def _sample(self, receive: Receive) -> Reply:
+        body = await self._bodies.read(receive, _LONGEST_SAMPLE)
+        if isinstance(body, Refused):
+            return _refused(body)
+        # One at a time: a day of millions is read for it.
+        async with self._sampling:
+            found = await asyncio.to_thread(opened, self._log, self._witnesses, body)
+        if isinstance(found, Refused):
+            return Reply(403, [(b"content-type", _TEXT)], f"{found.reason} ({found.code})\n".encode())
+        return Reply(200, [(b"content-type", b"application/json")], orjson.dumps(found))
 
 
 def _refused(refused: Refused) -> Reply:

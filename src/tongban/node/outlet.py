@@ -20,6 +20,7 @@ from tongban.exchange.receipt import Receipt
 from tongban.kit.clock import Clock, stamp
 from tongban.kit.errors import Refused
 from tongban.kit.keys import SigningKey
+from tongban.node.asked import Asked, Column
 from tongban.node.source import DirectorySource, TooLarge, whole
 from tongban.tlog.log import Log
 
@@ -44,6 +45,7 @@ class Outgoing:
     body: bytes
     about: Mapping[str, Any]  #: what the request's record says of persons: subjects and fields, or rows and keys
     persons: int
+    keys: Column | None = None  #: of a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,14 @@ class Outlet:
         key: Callable[[], SigningKey],
         source: DirectorySource,
         log: Log,
+        asked: Asked,
         clock: Clock,
         promised: Callable[[int, str, int, str, int], None],
     ) -> None:
         """`key` gives the key that signs calls now; `promised` is told of each receipt (`Proving.promised`)."""
         self._promised = promised
         self._member, self._key, self._source, self._log, self._clock = member, key, source, log, clock
+        self._asked = asked
         self._session: aiohttp.ClientSession | None = None
 
     async def ask(self, outgoing: Outgoing) -> Incoming | Refused:
@@ -87,7 +91,7 @@ class Outlet:
             return refused
         key = self._key()
         prepared = self._prepared(outgoing, key, now)
-        own = await self._commit_request(outgoing, prepared, key.id, now)
+        own = await self._committed(outgoing, prepared, key.id, now)
         sent = await self._send(node.address, node.certificate, prepared)
         if isinstance(sent, Refused):
             return sent
@@ -123,6 +127,18 @@ class Outlet:
             idempotency=outgoing.idempotency,
         )
         return client.prepare(key, call, outgoing.body, nonce=secrets.token_urlsafe(18), now=now)
+
+    async def _committed(self, outgoing: Outgoing, prepared: Prepared, key: str, now: float) -> int:
+        """The question is in our own log, and of a batch the keys are kept until its persons are."""
+        if outgoing.keys is None:
+            return await self._commit_request(outgoing, prepared, key, now)
+        await self._asked.keep(outgoing.keys, outgoing.body)
+        own: int | None = None
+        try:
+            own = await self._commit_request(outgoing, prepared, key, now)
+        finally:
+            self._asked.logged(outgoing.keys, own, outgoing.persons)
+        return own
 
     async def _commit_request(self, outgoing: Outgoing, prepared: Prepared, key: str, now: float) -> int:
         """The look is in our own log before anybody else hears of it: index of its entry."""

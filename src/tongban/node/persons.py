@@ -1,5 +1,7 @@
 """The persons of a batch: committed in the log within ten minutes, then their keys are erased.
 
+What stays is a table of their pseudonyms beside the log, so that each can be shown her look.
+
 Which snapshot a round saw first is remembered here too, and found again in the log after a restart.
 """
 
@@ -16,12 +18,34 @@ from tongban.identity.columns import SLICE, citizen_texts
 from tongban.identity.identifiers import IdentifierInvalid
 from tongban.kit.errors import TongbanError
 from tongban.node.spool import Spool, SpoolDamaged
+from tongban.tlog import person_table
 from tongban.tlog.log import Log
 from tongban.tlog.persons import persons_root
-from tongban.tlog.pseudonym import pseudonym
+from tongban.tlog.pseudonym import spelt, unspelt
+from tongban.tlog.storage import failure
 
 #: Keys that make a batch wait a second longer, and seconds that none waits longer than.
 KEYS_A_SECOND, LATEST = 300_000, 300
+
+
+class Lull:
+    """Whether what waits is to be worked on now.
+
+    A large batch is seldom alone: the round that sent it asks further departments, and they may share this machine.
+    So the more keys wait, the longer nothing may have come, up to a minute; and none waits for five.
+    """
+
+    def __init__(self) -> None:
+        #: Keys of batches that wait, and when the first and the last of them were logged (monotonic seconds).
+        self.keys, self._first, self._last = 0, 0.0, 0.0
+
+    def came(self, first: bool) -> None:
+        now = time.monotonic()
+        self._first, self._last = now if first else self._first, now
+
+    def over(self) -> bool:
+        now = time.monotonic()
+        return now - self._last >= min(self.keys / KEYS_A_SECOND, 60) or now - self._first >= LATEST
 
 
 class Persons:
@@ -30,8 +54,7 @@ class Persons:
     def __init__(self, log: Log, spool: Spool) -> None:
         self._log, self._spool = log, spool
         self._waiting: dict[str, int] = {}  #: spool name → index of the batch's entry
-        #: Keys of batches that wait, and when the first and the last of them were logged (monotonic seconds).
-        self._keys, self._first, self._last = 0, 0.0, 0.0
+        self._lull = Lull()
         self._pins: dict[tuple[str, str, str], str] = {}  #: consumer, round, resource → snapshot
         self._recall()
 
@@ -77,7 +100,7 @@ class Persons:
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         self._spool.put(name, memoryview(sink.getvalue()).cast("B"))
-        self._keys += len(keys)
+        self._lull.keys += len(keys)
         return salt
 
     def logged(self, name: str, index: int | None) -> None:
@@ -85,20 +108,12 @@ class Persons:
         if index is None:
             self._spool.erase(name)
         else:
-            now = time.monotonic()
-            self._first, self._last = self._first if self._waiting else now, now
+            self._lull.came(first=not self._waiting)
             self._waiting[name] = index
 
     def due(self) -> bool:
-        """Whether the persons of the batches that wait are to be committed now.
-
-        A large batch is seldom alone: the round that sent it asks further departments, and they may share this machine.
-        So the more keys wait, the longer nothing may have come, up to a minute; and none waits for five.
-        """
-        if not self._waiting:
-            return False
-        now = time.monotonic()
-        return now - self._last >= min(self._keys / KEYS_A_SECOND, 60) or now - self._first >= LATEST
+        """Whether the persons of the batches that wait are to be committed now."""
+        return bool(self._waiting) and self._lull.over()
 
     def waiting(self) -> int:
         return len(self._waiting)
@@ -112,13 +127,13 @@ class Persons:
         damaged: TongbanError | None = None
         for name in list(self._waiting):
             try:
-                count, root = await asyncio.to_thread(self._root, name)
+                count, root = await asyncio.to_thread(self._root, name, self._waiting[name])
             except (SpoolDamaged, IdentifierInvalid) as error:
                 damaged = error
                 continue
             await self._commit_one(name, count, root)
             done += 1
-        self._keys = 0
+        self._lull.keys = 0
         if damaged:
             raise damaged
         return done
@@ -133,16 +148,33 @@ class Persons:
             raise
         self._spool.erase(name)
 
-    def _root(self, name: str) -> tuple[int, bytes]:
+    def _root(self, name: str, index: int) -> tuple[int, bytes]:
         table = pa.ipc.open_stream(self._spool.get(name)).read_all()
         domain, salt = table.schema.metadata[b"domain"].decode(), table.schema.metadata[b"salt"]
-        return table.num_rows, persons_root(salt, self._people(table, domain))
+        names, verdicts = bytearray(), table.column("v").combine_chunks().to_numpy().tobytes()
+        root = persons_root(salt, self._people(table, domain, verdicts, names))
+        keep_names(self._log, index, bytes(names), verdicts)
+        return table.num_rows, root
 
-    def _people(self, table: Any, domain: str) -> Iterator[tuple[str, int]]:
-        """Pseudonym and verdict byte of each, a slice at a time: millions of texts at once would fill the memory."""
-        key = self._log.subject_key
-        for part in table.to_batches(max_chunksize=SLICE):
-            column = part.column("k")
-            texts = citizen_texts(column) if domain == "citizen" else column
-            for text, verdict in zip(texts.to_pylist(), part.column("v").to_pylist(), strict=True):
-                yield pseudonym(key, domain, text), verdict
+    def _people(self, table: Any, domain: str, verdicts: bytes, names: bytearray) -> Iterator[tuple[str, int]]:
+        """Pseudonym and verdict byte of each."""
+        for name, verdict in zip(people(self._log.subject_key, domain, table.column("k")), verdicts, strict=True):
+            names += name
+            yield spelt(name), verdict
+
+
+def people(subject_key: bytes, domain: str, keys: Any) -> Iterator[bytes]:
+    """The 16 bytes of each pseudonym, a slice at a time: millions of texts at once would fill the memory."""
+    for chunk in keys.chunks:
+        for start in range(0, len(chunk), SLICE):
+            part = chunk.slice(start, SLICE)
+            for text in (citizen_texts(part) if domain == "citizen" else part).to_pylist():
+                yield unspelt(subject_key, domain, text)
+
+
+def keep_names(log: Log, index: int, names: bytes, verdicts: bytes = b"") -> None:
+    """Raises AppendFailed, DiskFull."""
+    try:
+        person_table.write(log.directory, index, names, verdicts)
+    except OSError as error:
+        raise failure(log.directory, error) from None

@@ -2,7 +2,7 @@
 
 exchange port   other nodes' calls, through the gate
 local door      the own department's systems, on a Unix socket and, if asked for, a loopback port
-tasks           directory every 20 s, checkpoint every 10 s, persons of batches, counts of strangers every hour
+tasks           directory every 20 s, checkpoint every 10 s, persons of batches, days, counts of strangers every hour
 """
 
 import asyncio
@@ -21,6 +21,8 @@ from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any
 
 from tongban.calendar.day import day_of
+from tongban.exchange.directory import Directory
+from tongban.identity.identifiers import IdentifierInvalid
 from tongban.kit.clock import Clock, MachineClock, stamp
 from tongban.kit.errors import Invalid, TongbanError
 from tongban.kit.keys import PublicKey, SigningKey, read_key
@@ -29,10 +31,12 @@ from tongban.node.adapters import connect
 from tongban.node.adapters.register import Bounds, Register
 from tongban.node.alarms import Alarm, of_directory, of_keys, of_log
 from tongban.node.app import ExchangeApp
+from tongban.node.asked import Asked
 from tongban.node.backup import is_copy, settle
 from tongban.node.body import BodyReader
 from tongban.node.config import NodeConfig, RegisterConfig
 from tongban.node.cosigning import CopyUnconfirmed, Cosigning, LogClosed, LogContradicted, Standing
+from tongban.node.days import Days
 from tongban.node.door import DoorApp
 from tongban.node.gate import Gate
 from tongban.node.journal import Journal
@@ -47,15 +51,15 @@ from tongban.node.questions import Questions
 from tongban.node.server import listening, listening_at, server
 from tongban.node.snapshots import erase_abandoned, keep_newest
 from tongban.node.source import DirectorySource
-from tongban.node.spool import Spool
+from tongban.node.spool import Spool, SpoolDamaged
 from tongban.node.store import FactStore
 from tongban.node.verify import VerifyDesk
 from tongban.tlog.log import Log
-from tongban.tlog.witness import Witness
+from tongban.tlog.witness import Witness, WitnessDamaged, damaged
 
 _log = logging.getLogger("tongban.node")
 
-CHECKPOINT_SECONDS, PERSONS_SECONDS, KEYS_SECONDS, HOUR = 5, 2, 1, 3600
+CHECKPOINT_SECONDS, PERSONS_SECONDS, DAYS_SECONDS, KEYS_SECONDS, HOUR = 5, 2, 5, 1, 3600
 PROVE_SECONDS, ALARM_SECONDS, COPY_SECONDS = 10, 15, 20
 #: Snapshots of facts that stay beside those that an open round has pinned.
 SNAPSHOTS_KEPT = 3
@@ -110,7 +114,8 @@ def online_key(config: NodeConfig, pass_phrase: str | None) -> SigningKey:
 
 
 def open_registers(config: NodeConfig) -> dict[str, Register]:
-    bounds = Bounds(config.limits.refresh_rows, config.limits.refresh_seconds)
+    limits = config.limits
+    bounds = Bounds(limits.refresh_rows, limits.refresh_seconds, limits.read_seconds)
     return {name: LazyRegister(one, bounds) for name, one in config.registers.items()}
 
 
@@ -124,6 +129,8 @@ class Node:
     source: DirectorySource
     journal: Journal
     persons: Persons
+    asked: Asked
+    days: Days
     store: FactStore
     gate: Gate
     outlet: Outlet
@@ -197,18 +204,24 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     desks = _desks(config, log, journal, persons, registers, store)
     bodies = BodyReader(config.limits.body_seconds)
     gate = Gate(config, keys.online, source, log, journal, desks, bodies, floored)
+    asked = Asked(log, Spool(config.folder / "asked"))
+    days = Days(log, floored, lambda: _settled(persons, asked))
     proving = Proving(log, config.folder, source, floored)
-    outlet = Outlet(config.member, keys.online, source, log, floored, proving.promised)
+    outlet = Outlet(config.member, keys.online, source, log, asked, floored, proving.promised)
     node = Node(
-        config, floored, log, source, journal, persons, store, gate, outlet,
+        config, floored, log, source, journal, persons, asked, days, store, gate, outlet,
         None, None, bodies, registers, Cosigning(log, source), keys, proving, floored.seconds(),  # type: ignore[arg-type]
     )  # fmt: skip
+    witness, origins = _witness(config, source, floored, pass_phrase)
+    for error in damaged_memory(config, source.current):
+        # Calls never wait for a witness, so the node goes on; of this log it cosigns nothing until somebody has looked.
+        _log.error("%s: %s", error.code, error.said())
     open_log = OpenLog(
-        log, lambda: node.cosigning.head, *_witness(config, source, floored, pass_phrase), bodies, floored
+        log, lambda: node.cosigning.head, witness, origins, bodies, floored, lambda: _witnesses(source, log.origin)
     )
     node.exchange = ExchangeApp(gate, node.answers, open_log)
     told = node.health, lambda: rendered(node)
-    node.door = DoorApp(config, keys.ticket, source, outlet, log, bodies, floored, journal.evaluated, *told)
+    node.door = DoorApp(config, keys.ticket, source, outlet, log, bodies, floored, journal.rounds, *told)
     return node
 
 
@@ -238,6 +251,12 @@ def _desks(
     }
 
 
+def damaged_memory(config: NodeConfig, directory: Directory | None) -> list[WitnessDamaged]:
+    """What this node, as a witness, cannot believe any more of what it remembers of others' logs."""
+    place = config.folder / "witness"
+    return damaged(place, directory.origins(), directory.every_log_key) if directory and place.is_dir() else []
+
+
 def _witness(
     config: NodeConfig, source: DirectorySource, clock: Clock, pass_phrase: str | None
 ) -> tuple[Witness | None, Callable[[], list[str]]]:
@@ -247,13 +266,22 @@ def _witness(
     def keys(origin: str) -> Sequence[PublicKey] | None:
         return source.current.log_keys(origin, clock.seconds()) if source.current else None
 
+    def former(origin: str) -> Sequence[PublicKey] | None:
+        return source.current.every_log_key(origin) if source.current else None
+
     def origins() -> list[str]:
         return source.current.origins() if source.current else []
 
     if not path.exists():
         return None, origins
     key = read_key(path, pass_phrase)
-    return Witness(config.folder / "witness", key.id, key, keys, clock.seconds), origins
+    return Witness(config.folder / "witness", key.id, key, keys, clock.seconds, former=former), origins
+
+
+def _witnesses(source: DirectorySource, origin: str) -> dict[str, PublicKey]:
+    """Who may witness the log here, by name."""
+    listed = source.current.witnessing if source.current else None
+    return dict(listed.quorum(origin).witnesses) if listed else {}
 
 
 class _LazyMatch:
@@ -342,12 +370,15 @@ def _take_files() -> None:
     setrlimit(RLIMIT_NOFILE, (allowed, allowed))
 
 
-def die_with_parent() -> None:
-    """Let the kernel end this process when its supervisor dies, however it dies."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Let the kernel end this process when the one that started it dies, however it dies.
+
+    `parent`: its number; left out, the one in TONGBAN_PARENT.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    parent = os.environ.get("TONGBAN_PARENT")
+    named = os.environ.get("TONGBAN_PARENT") if parent is None else parent
     # It may have died before the line above: then no signal ever comes.
-    if parent is not None and os.getppid() != int(parent):
+    if named is not None and os.getppid() != int(named):
         raise SystemExit(0)
 
 
@@ -445,11 +476,12 @@ def _jobs(node: Node) -> list[Coroutine[Any, Any, None]]:
         _every(ALARM_SECONDS, lambda: _alarms(node, told)),
         _every(KEYS_SECONDS, lambda: take_over(node.keys, node.log, node.config.member, node.clock)),
         _every(PERSONS_SECONDS, lambda: _due_persons(node)),
+        _every(DAYS_SECONDS, node.days.publish),
         _every(HOUR, lambda: _hourly(node)),
     ]
 
 
-async def _every(seconds: float, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _every(seconds: float, act: Callable[[], Coroutine[Any, Any, object]]) -> None:
     """Act for ever; a disk that is full now may have room later."""
     while True:
         await asyncio.sleep(seconds)
@@ -482,11 +514,21 @@ async def _alarms(node: Node, told: dict[str, float]) -> None:
 async def _due_persons(node: Node) -> None:
     if node.persons.due():
         await node.persons.commit()
+    if node.asked.due():
+        await node.asked.commit()
 
 
 async def _persons(node: Node) -> None:
-    if node.persons.waiting():
-        await node.persons.commit()
+    await _settled(node.persons, node.asked)
+
+
+async def _settled(persons: Persons, asked: Asked) -> None:
+    """Commit to all persons of batches now. One whose keys are lost says so, and keeps no other from its place."""
+    for part in (persons, asked):
+        try:
+            await part.commit()
+        except (SpoolDamaged, IdentifierInvalid) as error:
+            _log.error("%s", error.code)
 
 
 async def _hourly(node: Node) -> None:

@@ -22,6 +22,7 @@ from tongban.identity.identifiers import Domain, judge
 from tongban.kit.errors import Refused, Unavailable
 from tongban.node.adapters.register import (
     MOST_ROWS,
+    AwaitedQuery,
     PointQuery,
     Register,
     RegisterBusy,
@@ -70,7 +71,7 @@ class QueryDesk:
     ) -> None:
         self._resources, self._registers, self._store = resources, registers, store
         self._subject_key, self._seconds = subject_key, read_seconds
-        self._queries: dict[str, PointQuery] = {}
+        self._queries: dict[str, PointQuery | AwaitedQuery] = {}
         self._plans: dict[tuple[str, tuple[str, ...]], _Plan] = {}
         #: By register: a thread of its own, so that a register that hangs takes no other's calls with it.
         self._threads: dict[str, ThreadPoolExecutor] = {}
@@ -182,7 +183,9 @@ class QueryDesk:
             # Facts that cannot be read take nothing from what the register says; only its silence says nothing then.
             return key, None
 
-    async def _rows(self, query: PointQuery, register: str, key: str) -> Sequence[Sequence[Any]]:
+    async def _rows(self, query: PointQuery | AwaitedQuery, register: str, key: str) -> Sequence[Sequence[Any]]:
+        if query.awaited:
+            return await query.look(key, time.monotonic() + self._seconds)
         if query.quick:
             try:
                 return query.read(key)
@@ -196,7 +199,7 @@ class QueryDesk:
             return await asyncio.get_running_loop().run_in_executor(thread, query.slowly, key, until)
 
     def _of_kind(
-        self, rows: Sequence[Sequence[Any]], query: PointQuery, resource: str, domain: str
+        self, rows: Sequence[Sequence[Any]], query: PointQuery | AwaitedQuery, resource: str, domain: str
     ) -> Sequence[Sequence[Any]]:
         """Of a register with several kinds of document, the rows of the subject's: numbers of two may be equal."""
         facts = self._resources[resource].facts
@@ -205,7 +208,7 @@ class QueryDesk:
         place = query.columns.index(facts.document)
         return [row for row in rows if _document_domain(row[place]) == domain]
 
-    def _query(self, resource: str) -> PointQuery | None:
+    def _query(self, resource: str) -> PointQuery | AwaitedQuery | None:
         query = self._queries.get(resource)
         if query is None:
             config = self._resources.get(resource)

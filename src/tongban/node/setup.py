@@ -14,12 +14,13 @@ from tongban.kit.config import FileInvalid
 from tongban.kit.errors import Invalid, TongbanError, Unavailable
 from tongban.kit.keys import new_key, read_key
 from tongban.node import config as configs
-from tongban.node.adapters.register import Register
+from tongban.node.adapters import connect
+from tongban.node.adapters.register import Bounds, Register
 from tongban.node.alarms import ENDED, Ends, of_directory, of_keys
 from tongban.node.config import NodeConfig, ResourceConfig
 from tongban.node.findings import Finding, of_facts, of_spelling
 from tongban.node.own_keys import ROLES, place_of
-from tongban.node.program import door_socket, online_key, open_registers, origin_of, tls_files
+from tongban.node.program import damaged_memory, door_socket, online_key, open_registers, origin_of, tls_files
 from tongban.node.snapshots import Snapshot, erase_abandoned
 from tongban.node.source import DirectorySource
 from tongban.node.store import FactStore
@@ -47,10 +48,16 @@ operators = ["*"]
 # Only a system that holds rounds (摇号期) needs this:
 # rounds = true
 
-# A register is a SQLAlchemy URL, a Parquet file or a CSV file, opened read-only:
+# A register is a database's URL, a Parquet file or a CSV file, opened read-only:
 #
 # [register.permits]
 # url = "sqlite:///permits.db"
+#
+# A PostgreSQL database off this machine is spoken to under TLS only, and its password stands in no text:
+#
+# [register.permits]
+# url = "postgresql://reader@db.example:5432/permits?sslmode=verify-full&sslrootcert=db-ca.pem"
+# password_file = "keys/permits.password"
 #
 # A resource is one reviewed SELECT over it, with :key for the person:
 #
@@ -97,15 +104,25 @@ def init(folder: Path, id: str, member: str, root: str, uid: int, pass_phrase: s
     if fresh:
         file.write_text(SAMPLE.format(id=id, member=member, root=root or "0" * 64, uid=uid))
     try:
-        config = configs.read(folder)
+        configs.read(folder)
     except FileInvalid:
         # What was named on the command line does not hold: leave nothing behind that a second try would take up.
         if fresh:
             file.unlink()
         raise
+    complete(folder, pass_phrase)
+
+
+def complete(folder: Path, pass_phrase: str | None = None) -> None:
+    """Make the keys and the log that an `init` which was cut off has not made.
+
+    Only for a node that has never answered anybody: a log that was lost is brought back, never begun again.
+    """
+    config = configs.read(folder)
     for role in ("online", "ticket", "witness"):
         add_key(folder, config.member, role, pass_phrase)
-    Log.create(folder / "log", origin_of(config), online_key(config, pass_phrase), MachineClock()).close()
+    if not (folder / "log" / "log.json").exists():
+        Log.create(folder / "log", origin_of(config), online_key(config, pass_phrase), MachineClock()).close()
 
 
 def add_key(folder: Path, member: str, role: str, pass_phrase: str | None = None) -> None:
@@ -143,6 +160,10 @@ def _keys(config: NodeConfig, pass_phrase: str | None) -> None:
 
 def _check_registers(config: NodeConfig) -> Iterator[Finding]:
     registers = open_registers(config)
+    for place in config.registers.values():
+        if place.kind == "spark":
+            # Not asked, which takes long: whether it could be.
+            yield _tried(f"register {place.name}", partial(connect, place, Bounds(1, 1)))
     for resource in config.resources.values():
         yield _tried(f"resource {resource.id}", partial(_look, resource, registers))
         erase_abandoned(FactStore(config.folder / "facts").place(resource.id))
@@ -152,7 +173,10 @@ def _check_registers(config: NodeConfig) -> Iterator[Finding]:
 
 def _look(resource: ResourceConfig, registers: Mapping[str, Register]) -> None:
     if resource.point:
-        columns = registers[resource.register].point(resource.point).columns
+        query = registers[resource.register].point(resource.point)
+        if query.awaited:
+            query.prove()
+        columns = query.columns
         document = resource.facts.document if resource.facts else ""
         if missing := [name for name in (*resource.fields, document) if name and name not in columns]:
             raise Disagrees(resource=resource.id, what=f"its SELECT gives no {', '.join(missing)}")
@@ -184,6 +208,7 @@ def _check_source(config: NodeConfig, source: DirectorySource) -> Iterator[Findi
     now = MachineClock().seconds()
     for one in (*of_keys(_ends(config, source.current), now), *of_directory(source.current, now)):
         yield Finding(one.code, one.code not in ENDED, one.what, one.remedy)
+    yield from (_failed("witness", error) for error in damaged_memory(config, source.current))
     yield from _check_listed(config, source.current)
 
 

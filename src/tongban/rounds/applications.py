@@ -4,6 +4,7 @@ Lines of kinds that are checked outside the platform are dropped on reading, bef
 number of this room, not even a difference of two others, says how many there were.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
@@ -36,6 +37,8 @@ RAW = (
     "handler_number",
     "failed_draws",
 )
+#: Columns that a list may leave out.
+OPTIONAL = ("code_number", "ordinary_number")
 
 #: Columns of the normalised list. One row an application, ascending by code: position is identity from here on.
 SCHEMA = pa.schema(
@@ -52,6 +55,8 @@ SCHEMA = pa.schema(
         ("fits", pa.bool_()),  #: this kind may apply with this document
         ("handler_name", pa.string()),
         ("handler", pa.string()),  #: normalised citizen number; null if bad or missing
+        ("code_number", pa.string()),  #: which of a unit's codes of the year; null for persons, or if it does not hold
+        ("ordinary_number", pa.string()),  #: the same among its codes for ordinary cars
         ("failed_draws", pa.int32()),
         ("settled", pa.string()),  #: DUPLICATE or CONFLICT: another application for the same subject decides; else null
     ]
@@ -152,7 +157,8 @@ def read_raw(path: Path, policy: Policy) -> Applications:
 
 def _raw(path: Path) -> Any:
     try:
-        return pq.read_table(path, columns=list(RAW))
+        given = [name for name in OPTIONAL if name in pq.read_schema(path).names]
+        return pq.read_table(path, columns=[*RAW, *given])
     except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise ListInvalid(path=path.name, what=f"cannot be read ({type(error).__name__})") from None
 
@@ -202,9 +208,35 @@ def _table(raw: Any, kinds: Any, policy: Policy, name: str) -> Any:
             "handler_name": columns.names(_texts(raw["handler_name"])),
             "handler": handlers,
             "handler_document": _bare(_texts(raw["handler_number"])),
+            **_code_numbers(raw, kinds, policy),
             "failed_draws": _counts(raw["failed_draws"], name),
         }
     )
+
+
+#: Numbers of a unit's codes that stand for themselves; greater ones are `more`.
+_NUMBERED = tuple(str(number) for number in range(1, 13))
+_GREATER = re.compile("[1-9][0-9]*", re.ASCII)
+
+
+def _code_numbers(raw: Any, kinds: Any, policy: Policy) -> dict[str, Any]:
+    """Which of a unit's codes each application is for; one that is not said is the first."""
+    own = [row.kind for row in policy.kinds if row.domain == Domain.ORGANISATION_CODE]
+    units = pc.is_in(kinds, pa.array(own, pa.string()))
+    nothing = pa.nulls(len(kinds), pa.string())
+    given = {name: _plain(raw[name] if name in raw.column_names else nothing) for name in OPTIONAL}
+    first = _code_number(given["code_number"], pa.scalar("1"))
+    found = {"code_number": first, "ordinary_number": _code_number(given["ordinary_number"], first)}
+    return {name: pc.if_else(units, column, pa.scalar(None, pa.string())) for name, column in found.items()}
+
+
+def _code_number(texts: Any, missing: Any) -> Any:
+    """1 to 12 as they are, `more` for greater whole numbers, null for anything else; `missing` where nothing stands."""
+    known = {
+        raw: raw if raw in _NUMBERED else "more" if _GREATER.fullmatch(raw) else None
+        for raw in pc.unique(texts).to_pylist()
+    }
+    return pc.if_else(pc.equal(texts, ""), missing, _mapped(texts, known, None))
 
 
 def _domains(kinds: Any, types: Any, policy: Policy) -> tuple[Any, Flags]:
@@ -248,8 +280,9 @@ def settled(table: Any) -> Any:
         table: columns of SCHEMA and `handler_document`. Misfits, unknown kinds and bad subjects take no part.
         returns: DUPLICATE, CONFLICT, or null.
     Source
-        Of one applicant's applications the earliest day counts (no real day: last), then the smallest code. If name,
-        or a unit's handler, differ among them, somebody has used another's number: all go to a person.
+        Of one applicant's applications the earliest day counts (no real day: last), then the smallest code; of a unit's
+        among those for the same code of the year. If name, or a unit's handler, differ among them, somebody has used
+        another's number: all go to a person.
     """
     subjects = pc.fill_null(pc.binary_join_element_wise(table["domain"], table["subject"], "\x1f"), "")
     codes = np.asarray(_whole(subjects).dictionary_encode().indices)
@@ -257,17 +290,22 @@ def settled(table: Any) -> Any:
     rows = np.flatnonzero(part & (np.bincount(codes[part], minlength=len(codes))[codes] > 1))
     some = table.take(pa.array(rows))
     found = np.full(len(codes), None, np.object_)
-    found[rows] = _settled_groups(codes[rows], _applicants(some), some)
+    numbers = np.asarray(_whole(pc.fill_null(some["code_number"], "")).dictionary_encode().indices)
+    found[rows] = _settled_groups(codes[rows], numbers, _applicants(some), some)
     return pa.array(found, pa.string())
 
 
-def _settled_groups(codes: npt.NDArray[np.int32], applicants: npt.NDArray[np.int32], some: Any) -> Any:
-    """How each row of the groups `codes` is settled; None for the one that counts."""
+def _settled_groups(
+    codes: npt.NDArray[np.int32], numbers: npt.NDArray[np.int32], applicants: npt.NDArray[np.int32], some: Any
+) -> Any:
+    """How each row of the groups `codes` is settled; None for the one that counts of each number in `numbers`."""
     days = pc.fill_null(_whole(some["submitted_on"]), "9999-99-99")
-    order = np.lexsort((_objects(_whole(some["application"])), _objects(days), codes))
-    first = np.append(True, codes[order][1:] != codes[order][:-1])[: len(order)]
-    group = np.cumsum(first) - 1
-    same = applicants[order] == applicants[order][np.flatnonzero(first)][group]
+    order = np.lexsort((_objects(_whole(some["application"])), _objects(days), numbers, codes))
+    other = np.append(True, codes[order][1:] != codes[order][:-1])[: len(order)]
+    first = other | np.append(True, numbers[order][1:] != numbers[order][:-1])[: len(order)]
+    group = np.cumsum(other) - 1
+    # Whatever the number: a stranger may not take the second code either.
+    same = applicants[order] == applicants[order][np.flatnonzero(other)][group]
     in_conflict = np.bincount(group, weights=~same, minlength=1)[group] > 0
     how = np.where(in_conflict, 2, np.where(first, 0, 1))
     found = np.empty(len(order), np.object_)

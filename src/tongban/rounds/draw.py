@@ -126,6 +126,11 @@ def draw_file(freeze: Statement, reveals: Reveals, seed: bytes, files: Mapping[s
     return (json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
+def read_file(bundle: Path) -> dict[str, Any]:
+    """What draw.json in `bundle` says."""
+    return dict(json.loads((bundle / "draw.json").read_bytes()))
+
+
 def write_bundle(place: Path, pool: bytes, freeze: Statement, reveals: Reveals, log: Mapping[str, Any]) -> Any:
     """Draw one pool and write its bundle into the empty directory `place`; returns the winners."""
     own = seed(bytes.fromhex(freeze.body["pool_root"]), reveals.shares)

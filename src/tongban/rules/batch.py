@@ -47,8 +47,8 @@ def aligned(rule: Rule, programs: Programs, reads: tuple[Column, ...], silence: 
 
 def _judged(rule: Rule, programs: Programs, silence: int, at: date, source: str) -> str:
     stages = lower.Stages()
-    value = _value(rule, programs, silence, at, stages)
-    return f"SELECT CAST(p AS INTEGER) AS p, CAST({value} AS UTINYINT) AS v FROM {stages.around(source)}"
+    byte = value(rule, programs, silence, at, stages)
+    return f"SELECT CAST(p AS INTEGER) AS p, CAST({byte} AS UTINYINT) AS v FROM {stages.around(source)}"
 
 
 def _plain(side: str, name: str, kind: str) -> str:
@@ -56,13 +56,21 @@ def _plain(side: str, name: str, kind: str) -> str:
     return f'CAST({side}."{name}" AS VARCHAR)' if kind == "VARCHAR" else f'{side}."{name}"'
 
 
-def _value(rule: Rule, programs: Programs, silence: int, at: date, stages: lower.Stages) -> str:
-    met = lower.condition(programs.met, at, stages)
+def value(
+    rule: Rule,
+    programs: Programs,
+    silence: int,
+    at: date,
+    stages: lower.Stages,
+    dialect: type[lower.Writer] = lower.Writer,
+) -> str:
+    """The byte as an SQL expression over `absent`, `doubtful`, and columns named fact_… and asked_…."""
+    met = lower.condition(programs.met, at, stages, dialect)
     default, unsaid = last_resorts(rule)
-    whens = _when_clauses([lower.condition(program, at, stages) for program in programs.whens])
+    whens = _when_clauses([lower.condition(program, at, stages, dialect) for program in programs.whens])
     unheld = "absent"
     if programs.matched_by:
-        matched = lower.condition(programs.matched_by, at, stages)
+        matched = lower.condition(programs.matched_by, at, stages, dialect)
         unheld = f"absent OR {matched.failed} OR NOT COALESCE({matched.sql}, FALSE)"
     return (
         f"CASE WHEN doubtful THEN {DOUBTFUL} WHEN {unheld} THEN {silence} WHEN {met.failed} THEN {BAD}"

@@ -123,7 +123,7 @@ def evaluate(
     let_go: called when a column of `facts` was read and is not needed for a while.
     Raises KeysInvalid, FactsMismatch, TooSlow, BatchFailed. A row that fails is unknown / bad_value, never an error.
     """
-    _check_keys(compiled, keys)
+    check_keys(compiled, keys)
     if connection is not None:
         return _evaluate(connection.cursor(), compiled, keys, facts, doubts, at, seconds, let_go)
     with connected(facts, memory_mb=memory_mb, threads=threads) as own:
@@ -149,7 +149,7 @@ def _evaluate(
             query = compiled.duckdb_aligned(at, rows="batch_rows")
         else:
             query = _joined(connection, compiled, keys, relation, doubts, at)
-        return _scattered(_answer(connection, query, seconds), len(keys), compiled)
+        return scattered(_answer(connection, query, seconds), len(keys), compiled)
     finally:
         for name in ("batch_rows", "batch_keys", "batch_doubts", "batch_facts"):
             connection.unregister(name)
@@ -163,7 +163,7 @@ def _joined(
     doubts: pa.Array | None,
     at: date,
 ) -> str:
-    connection.register("batch_keys", _with_positions(keys))
+    connection.register("batch_keys", with_positions(keys))
     doubtful = None
     if doubts is not None and len(doubts):
         connection.register("batch_doubts", pa.table({KEY: doubts}))
@@ -222,14 +222,14 @@ def applies(
     if condition.program is None:
         return np.ones(len(applications), np.uint8)
     with connected("", memory_mb=memory_mb, threads=threads) as connection:
-        connection.register("batch_applications", _with_positions(applications))
+        connection.register("batch_applications", with_positions(applications))
         answer = _answer(connection, condition.duckdb(at, applications="batch_applications"), 600.0)
         found = np.empty(len(applications), np.uint8)
         found[_numbers(answer, "p")] = _numbers(answer, "v")
         return found
 
 
-def _with_positions(rows: pa.Table) -> pa.Table:
+def with_positions(rows: pa.Table) -> pa.Table:
     return rows.append_column("p", pa.array(np.arange(len(rows), dtype=np.int32)))
 
 
@@ -257,7 +257,7 @@ def _stop_after(connection: duckdb.DuckDBPyConnection, seconds: float, done: thr
         connection.interrupt()
 
 
-def _scattered(answer: pa.Table, count: int, compiled: CompiledRule) -> Bytes:
+def scattered(answer: pa.Table, count: int, compiled: CompiledRule) -> Bytes:
     """Each byte at its position. A hash join keeps no order, and sorting again would cost more than this."""
     if len(answer) != count:
         raise FactsMismatch(rule=compiled.rule.id, what="some key has more than one fact row")
@@ -281,12 +281,12 @@ def _relation(connection: duckdb.DuckDBPyConnection, facts: Facts) -> str:
     return "batch_facts"
 
 
-def _check_keys(compiled: CompiledRule, keys: pa.Table) -> None:
+def check_keys(compiled: CompiledRule, keys: pa.Table) -> None:
     wanted = [KEY, *(name for name, _ in arrow_fields(compiled.rule.asks))]
     if keys.column_names != wanted:
         raise KeysInvalid(what=f"the columns must be {', '.join(wanted)}")
     for (name, kind), given in zip(arrow_fields(compiled.rule.asks), list(keys.schema)[1:], strict=True):
-        if _undictionaried(given.type) != kind:
+        if undictionaried(given.type) != kind:
             raise KeysInvalid(what=f"column {name} must be {kind}")
     key = keys.column(KEY)
     if key.type not in (pa.int64(), pa.string()):
@@ -297,7 +297,7 @@ def _check_keys(compiled: CompiledRule, keys: pa.Table) -> None:
         raise KeysInvalid(what="the keys are not strictly ascending, or one is missing")
 
 
-def _undictionaried(kind: pa.DataType) -> pa.DataType:
+def undictionaried(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 

@@ -6,7 +6,7 @@ after clamping, and leaves a flag.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -16,6 +16,8 @@ from tongban.rules.expr import EARLIEST, LATEST, Expr
 from tongban.rules.facts import HALF, INT_HIGH, Type, Value, month_columns
 from tongban.rules.meaning import OutOfDomain
 from tongban.rules.program import Constant, Guarded, Program, Taken
+from tongban.rules.vocabulary import Function
+from tongban.rules.words import Lowered
 
 _NAMES = {Type.TEXT: "VARCHAR", Type.CODE: "VARCHAR", Type.INT: "BIGINT", Type.DATE: "DATE", Type.BOOL: "BOOLEAN"}
 _ATOM = re.compile(r"[a-z_][a-z0-9_]*|-?\d+|CAST\(-?\d+ AS BIGINT\)|DATE '\d{4}-\d\d-\d\d'")
@@ -55,13 +57,13 @@ class Condition:
     failed: str
 
 
-def condition(program: Program, at: date, stages: Stages) -> Condition:
-    """`program` at an evaluation date, over columns named fact_… and asked_…."""
+def condition(program: Program, at: date, stages: Stages, dialect: "type[Writer] | None" = None) -> Condition:
+    """`program` at an evaluation date, over columns named fact_… and asked_…; in DuckDB's SQL unless told otherwise."""
     try:
         fixed = closures.constants(program, at)
     except OutOfDomain:
         return Condition("CAST(NULL AS BOOLEAN)", "TRUE")
-    writer = _Writer(stages, fixed)
+    writer = (dialect or Writer)(stages, fixed)
     for step in program.steps:
         writer.take(step)
     # Named, because reasons and verdict look at it more than once.
@@ -69,25 +71,31 @@ def condition(program: Program, at: date, stages: Stages) -> Condition:
     return Condition(sql, " OR ".join(writer.flags) or "FALSE")
 
 
-def literal(value: Value | None, kind: Type | None) -> str:
-    if value is None:
-        return f"CAST(NULL AS {_NAMES[kind]})" if kind else "NULL"
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    if isinstance(value, date):
-        return f"DATE '{value.isoformat()}'"
-    # Without the cast DuckDB would compute small numbers in 32 bits.
-    return f"CAST({value} AS BIGINT)"
+class Writer:
+    """Writes one program. What is DuckDB's own in it stands in methods that another dialect replaces."""
 
+    names: Mapping[Type, str] = _NAMES
 
-class _Writer:
     def __init__(self, stages: Stages, fixed: Sequence[Any]) -> None:
         self.stages = stages
         self.fixed = fixed
-        self.taken: list[str | tuple[str, str]] = []
+        self.taken: list[str | tuple[str, ...]] = []
         self.flags: list[str] = []
+
+    def literal(self, value: Value | None, kind: Type | None) -> str:
+        if value is None:
+            return f"CAST(NULL AS {self.names[kind]})" if kind else "NULL"
+        if isinstance(value, bool):
+            return "TRUE" if value else "FALSE"
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, date):
+            return f"DATE '{value.isoformat()}'"
+        # Without the cast DuckDB would compute small numbers in 32 bits.
+        return f"CAST({value} AS BIGINT)"
+
+    def text(self, value: str) -> str:
+        return "'" + value.replace("'", "''") + "'"
 
     def take(self, step: Expr) -> None:
         """Write one step: its value gets a name, its failure a flag."""
@@ -96,7 +104,7 @@ class _Writer:
         if failed is not None:
             self.flags.append(self.stages.name(f"COALESCE({failed}, FALSE)"))
 
-    def _taken(self, step: Expr) -> tuple[str | tuple[str, str], str | None]:
+    def _taken(self, step: Expr) -> tuple[str | tuple[str, ...], str | None]:
         if isinstance(step, Guarded):
             return self._months(step.column) if step.arg.type is Type.MONTHS else self._guarded(step)
         if isinstance(step, expr.Arithmetic):
@@ -104,15 +112,19 @@ class _Writer:
         assert isinstance(step, expr.Call)
         return self._called(step)
 
-    def _months(self, column: expr.Field) -> tuple[tuple[str, str], str]:
+    def _months(self, column: expr.Field) -> tuple[tuple[str, ...], str]:
         low, high, first = (f"fact_{name}" for name in month_columns(column.column.name))
-        bits = f"CAST({low} AS HUGEINT) | (CAST({high} AS HUGEINT) << {HALF})"
         whole = f"{low} BETWEEN 0 AND {2**HALF - 1} AND {high} BETWEEN 0 AND {2**HALF - 1}"
-        dated = f"{first} BETWEEN {literal(EARLIEST, Type.DATE)} AND {literal(LATEST, Type.DATE)}"
+        dated = f"{first} BETWEEN {self.literal(EARLIEST, Type.DATE)} AND {self.literal(LATEST, Type.DATE)}"
         known = f"{low} IS NOT NULL AND {high} IS NOT NULL AND {first} IS NOT NULL"
         good = self.stages.name(f"{whole} AND {dated}")
         index = self.stages.name(f"CASE WHEN {good} THEN year({first}) * 12 + month({first}) - 1 END")
-        return (self.stages.name(f"CASE WHEN {good} THEN {bits} END"), index), f"{known} AND NOT {good}"
+        return (*self.bits(good, low, high), index), f"{known} AND NOT {good}"
+
+    def bits(self, good: str, low: str, high: str) -> tuple[str, ...]:
+        """The bitmap of a months column whose halves hold; NULL in the other rows."""
+        whole = f"CAST({low} AS HUGEINT) | (CAST({high} AS HUGEINT) << {HALF})"
+        return (self.stages.name(f"CASE WHEN {good} THEN {whole} END"),)
 
     def _guarded(self, step: Guarded) -> tuple[str, str]:
         column, arg = step.column.column, self.stages.name(self.sql(step.arg))
@@ -122,23 +134,30 @@ class _Writer:
             low, high = 0, INT_HIGH
         if step.arg.type is Type.DATE:
             low, high, kind = low or EARLIEST, high or LATEST, Type.DATE
-        parts = [f"{arg} >= {literal(low, kind)}"] if low is not None else []
-        parts += [f"{arg} <= {literal(high, kind)}"] if high is not None else []
+        parts = [f"{arg} >= {self.literal(low, kind)}"] if low is not None else []
+        parts += [f"{arg} <= {self.literal(high, kind)}"] if high is not None else []
         inside = self.stages.name(" AND ".join(parts))
         return self.stages.name(f"CASE WHEN {inside} THEN {arg} END"), f"NOT {inside}"
 
     def _checked(self, step: expr.Arithmetic) -> tuple[str, str]:
         left, right = (self.stages.name(self.sql(part)) for part in (step.left, step.right))
-        value = self.stages.name(f"TRY({left} {step.op} {right})")
+        value = self.stages.name(self.tried(left, step.op, right))
         return value, f"{value} IS NULL AND {left} IS NOT NULL AND {right} IS NOT NULL"
+
+    def tried(self, left: str, op: str, right: str) -> str:
+        """The result, or NULL beyond 64 bits."""
+        return f"TRY({left} {op} {right})"
 
     def _called(self, step: expr.Call) -> tuple[str, str | None]:
         args = self._args(step)
-        value, outside = step.function.duckdb(self.stages.name, *args)
+        value, outside = self.function(step.function)(self.stages.name, *args)
         known = " AND ".join(f"{arg} IS NOT NULL" for arg in args)
         # `least` and `greatest` skip NULL, so a NULL argument must be seen before them.
         named = self.stages.name(f"CASE WHEN {known} THEN {value} END")
         return named, None if outside is None else f"{known} AND ({outside})"
+
+    def function(self, called: Function) -> Callable[..., Lowered]:
+        return called.duckdb
 
     def _args(self, node: expr.Call) -> list[str]:
         found: list[str] = []
@@ -154,9 +173,9 @@ class _Writer:
         match node:
             case expr.Fixed():
                 assert not isinstance(node.value, tuple)
-                return literal(node.value, node.type)
+                return self.literal(node.value, node.type)
             case Constant():
-                return literal(self.fixed[node.index], node.type)
+                return self.literal(self.fixed[node.index], node.type)
             case Taken():
                 return str(self.taken[node.index])
             case expr.Field():
@@ -169,7 +188,9 @@ class _Writer:
                 return f"(NOT {self.sql(node.arg)})"
             case expr.OneOf():
                 values = sorted(node.values(), key=str)
-                return f"({self.sql(node.arg)} IN ({', '.join(literal(value, node.arg.type) for value in values)}))"
+                return (
+                    f"({self.sql(node.arg)} IN ({', '.join(self.literal(value, node.arg.type) for value in values)}))"
+                )
             case expr.Between():
                 return f"({self.sql(node.arg)} BETWEEN {self.sql(node.low)} AND {self.sql(node.high)})"
             case expr.IsNull():
@@ -196,4 +217,6 @@ class _Writer:
         raise AssertionError(type(node))
 
     def _result(self, node: Expr, case: expr.Case) -> str:
-        return literal(None, case.type) if isinstance(node, expr.Literal) and node.value is None else self.sql(node)
+        return (
+            self.literal(None, case.type) if isinstance(node, expr.Literal) and node.value is None else self.sql(node)
+        )

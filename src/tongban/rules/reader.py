@@ -2,10 +2,11 @@
 
 A node that has no entry in `_READERS` is refused by its name. COALESCE, IS NULL and the branches of
 CASE turn "the register does not know" into an answer; over columns that can be silent they are refused
-unless the rule says in `missing_means`, with an article, what silence means in law.
+unless the rule says in `missing_means`, with an article, what silence means in law. Asked values are compared for
+equality only: whoever may choose a bound finds a register's value in a few calls.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
@@ -135,6 +136,8 @@ class _Reader:
         if op not in ("=", "<>") and left.type not in _ORDERED:
             what = f"{op} compares whole numbers and dates only"
             raise LanguageError(what, "Compare texts with = <> IN.", _position(node))
+        if op not in ("=", "<>"):
+            self._refuse_weighing(op, node, left, right)
         self._check_codes(left, right, node)
         self._check_codes(right, left, node)
         return expr.Compare(op, left, right)
@@ -177,6 +180,7 @@ class _Reader:
         parts = [self.value(node.args[key], depth, *_ORDERED) for key in ("this", "low", "high")]
         self._check_alike(parts[0], parts[1], node)
         self._check_alike(parts[0], parts[2], node)
+        self._refuse_weighing("BETWEEN", node, *parts)
         return expr.Between(*parts)
 
     def is_null(self, node: Node, depth: int) -> Expr:
@@ -193,12 +197,14 @@ class _Reader:
 
     def arithmetic(self, node: Node, depth: int) -> Expr:
         left, right = (self.value(part, depth, Type.INT) for part in (node.left, node.right))
+        self._refuse_weighing(_ARITHMETIC[type(node)], node, left, right)
         return expr.Arithmetic(_ARITHMETIC[type(node)], left, right)
 
     def minus(self, node: Node, depth: int) -> Expr:
         inner = self.value(node.this, depth, Type.INT)
         if isinstance(inner, expr.Literal) and isinstance(inner.value, int) and inner.value > INT_LOW:
             return expr.Literal(-inner.value, Type.INT)
+        self._refuse_weighing("-", node, inner)
         return expr.Arithmetic("-", expr.Literal(0, Type.INT), inner)
 
     def case(self, node: Node, depth: int) -> Expr:
@@ -228,7 +234,9 @@ class _Reader:
             what = f"{name} takes {len(function.args)} values, not {len(node.expressions)}"
             raise LanguageError(what, function.say_en, _position(node))
         pairs = zip(node.expressions, function.args, strict=True)
-        return expr.Call(function, tuple(self._argument(part, kind, depth) for part, kind in pairs))
+        args = tuple(self._argument(part, kind, depth) for part, kind in pairs)
+        self._refuse_weighing(name, node, *args)
+        return expr.Call(function, args)
 
     def _argument(self, node: Node, kind: Type, depth: int) -> Expr:
         if kind in SCALARS:
@@ -277,6 +285,26 @@ class _Reader:
                 what = f"{word} would turn silence about {name} into an answer"
                 remedy = f"Say under missing_means what a missing {name} means, with the article; or leave it unknown."
                 raise LanguageError(what, remedy, _position(node))
+
+    def _refuse_weighing(self, word: str, node: Node, *parts: Expr) -> None:
+        """A value that the asker chooses, held against a register's by size, gives that away by halving."""
+        if name := next((name for part in parts for name in _handed_on(part)), None):
+            what = f"{word} would weigh {name}, which the asker chooses"
+            remedy = f"Use {name} with = <> IN only, and write the steps out: {name} = 'a' AND amount >= 100 OR …"
+            raise LanguageError(what, remedy, _position(node))
+
+
+def _handed_on(part: Expr) -> Iterator[str]:
+    """Asked columns whose value may be that of `part`; what a condition looks at is not handed on."""
+    match part:
+        case expr.Field():
+            yield from (part.name,) if part.asked else ()
+        case expr.Coalesce():
+            for arg in part.args:
+                yield from _handed_on(arg)
+        case expr.Case():
+            for result in (*(then for _, then in part.whens), *([part.otherwise] if part.otherwise else [])):
+                yield from _handed_on(result)
 
 
 def _is(part: Expr, op: str) -> bool:

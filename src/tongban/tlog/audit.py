@@ -16,6 +16,8 @@ from tongban.kit.errors import TongbanError
 from tongban.kit.keys import PublicKey
 from tongban.tlog.answers import NONE, SIGNATURE, answer_file
 from tongban.tlog.entry import KINDS, SALT, VERSION, Framed, keys_digest, record_digest
+from tongban.tlog.looks import looks_of
+from tongban.tlog.seal import Unsealing
 from tongban.tlog.segment import FRAMES, Segment, entry_file, read
 from tongban.tlog.tree import leaf_hash
 
@@ -52,6 +54,8 @@ class Audit:
     opaque: int = 0  #: entries of kinds that this version does not know
     without_record: list[int] = field(default_factory=list)  #: private entries whose record is gone
     destructions: list[tuple[int, int, int]] = field(default_factory=list)  #: from, until, count
+    looks: "array[int]" = field(default_factory=lambda: array("Q"))  #: looks at persons that each entry is
+    days: list[tuple[int, Any]] = field(default_factory=list)  #: index and body of each day-count
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ def audit(job: Job, number: int) -> Audit:
     """Check entry file `number`."""
     check = _Check(job, number * FRAMES, _signatures(job, number))
     segment = read(entry_file(job.directory, number), check.visit)
+    if segment.good == segment.size:
+        check.behind(segment.count)
     return replace(check.audit, segment=segment)
 
 
@@ -85,10 +91,12 @@ class _Check:
         self._job = job
         self._first = first
         self._signatures = signatures
+        self._unsealing = Unsealing(job.directory)
 
     def visit(self, place: int, framed: Framed) -> None:
         index = self._first + place
         leaf = self._leaf(index, framed)
+        self.audit.looks.append(looks_of(leaf))
         kind = KINDS.get(str(leaf.get("kind")))
         if kind is None or leaf.get("v") != VERSION:
             self.audit.opaque += 1
@@ -98,6 +106,18 @@ class _Check:
             self._problem("tlog.record_unexpected", index)
         elif leaf["kind"] == "destruction":
             self._destruction(index, leaf)
+        elif leaf["kind"] == "day-count":
+            self.audit.days.append((index, leaf.get("body")))
+        if leaf.get("kind") not in _ANSWERED and self._signature(place) not in (b"", NONE):
+            self._problem("tlog.signature_differs", index)
+
+    def behind(self, count: int) -> None:
+        """No signature stands behind those of the `count` entries."""
+        if self._signatures[count * SIGNATURE :].strip(b"\0"):
+            self._problem("tlog.signature_differs", self._first + count)
+
+    def _signature(self, place: int) -> bytes:
+        return self._signatures[place * SIGNATURE : (place + 1) * SIGNATURE]
 
     def _leaf(self, index: int, framed: Framed) -> dict[str, Any]:
         try:
@@ -116,11 +136,13 @@ class _Check:
         if record_digest(framed.salted) != leaf.get("record"):
             self._problem("tlog.record_differs", index)
             return
-        if self._job.rebuild is None and leaf["kind"] != "batch":
+        if self._job.rebuild is None and leaf["kind"] != "batch" and not framed.sealed:
             return
         try:
             record = orjson.loads(framed.salted[SALT:])
             self._record(index, leaf, framed, record)
+            if framed.sealed:
+                self._sealed(index, framed, record)
         except (KeyError, ValueError, TypeError, AttributeError):
             self._problem("tlog.record_unreadable", index)
 
@@ -136,6 +158,15 @@ class _Check:
         if leaf["kind"] in _ANSWERED:
             self._answered(index, framed, record, self._job.rebuild)
 
+    def _sealed(self, index: int, framed: Framed, record: dict[str, Any]) -> None:
+        """The stored answer is the one that was given; once its day's key is gone, nobody can read it any more."""
+        day = str(record.get("at"))[:10]
+        if "body" not in record or not self._unsealing.knows(day):
+            return
+        answer = self._unsealing.opened(day, framed.leaf, framed.sealed)
+        if answer is None or sha256(answer).hexdigest() != record["body"]:
+            self._problem("tlog.answer_differs", index)
+
     def _received(self, index: int, record: dict[str, Any]) -> None:
         """The signature of what came from outside: base and signature stand in the record."""
         base = record["base"].encode()
@@ -147,8 +178,7 @@ class _Check:
             self.audit.requests += 1
 
     def _answered(self, index: int, framed: Framed, record: dict[str, Any], rebuild: Rebuild) -> None:
-        at = (index - self._first) * SIGNATURE
-        signature = self._signatures[at : at + SIGNATURE]
+        signature = self._signature(index - self._first)
         if signature in (b"", NONE):
             self.audit.unsigned += 1
             return

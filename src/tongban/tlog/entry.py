@@ -17,6 +17,8 @@ from tongban.kit.errors import Invalid
 
 VERSION = 1
 MAGIC = b"TBE1"
+#: Of an entry written together with the one before it: a power loss may keep its page and lose the one before.
+TOGETHER = b"TBE2"
 #: Most bytes of a frame after its CRC. Keeps a damaged length from swallowing the rest of a file.
 LARGEST = 64 * 1024 * 1024
 SALT = 32
@@ -25,6 +27,7 @@ LONGEST_LEAF = 0xFFFF
 
 _HEAD = struct.Struct("<4sII")
 _LENGTH = struct.Struct("<I")
+_OTHER = 0xFFFFFFFF
 HEAD = _HEAD.size
 
 
@@ -64,6 +67,7 @@ KINDS: Mapping[str, Kind] = {
     "directory": _public("version", "digest"),
     "key": _public("key", "member", "role", "change", "at"),
     "round": _public("round", "stage", "digest"),
+    "day-count": _public("day", "from", "until", "persons", "sum", "root"),
     "destruction": _public("from", "until", "class", "count", "basis"),
 }
 
@@ -149,6 +153,13 @@ def frame(leaf: bytes, salted: bytes, sealed: bytes) -> bytes:
     return _HEAD.pack(MAGIC, len(rest), zlib.crc32(rest)) + rest
 
 
+def together(frame: bytes) -> tuple[bytes, memoryview]:
+    """Head and rest of a `frame` that is written in one append with the one before it."""
+    _, length, crc = _HEAD.unpack_from(frame)
+    # The other checksum: one magic changed into the other is seen to be a change.
+    return _HEAD.pack(TOGETHER, length, crc ^ _OTHER), memoryview(frame)[HEAD:]
+
+
 class Framed(NamedTuple):
     """A whole frame found in a file."""
 
@@ -163,7 +174,7 @@ def promised(data: bytes) -> int:
     if len(data) < HEAD:
         return 0
     magic, length, _ = _HEAD.unpack_from(data)
-    return HEAD + length if magic == MAGIC and length <= LARGEST else 0
+    return HEAD + length if magic in (MAGIC, TOGETHER) and length <= LARGEST else 0
 
 
 def unframe(data: Any, at: int, end: int) -> Framed | None:
@@ -172,10 +183,10 @@ def unframe(data: Any, at: int, end: int) -> Framed | None:
         return None
     magic, length, crc = _HEAD.unpack_from(data, at)
     stop = at + HEAD + length
-    if magic != MAGIC or stop > end or length > LARGEST:
+    if magic not in (MAGIC, TOGETHER) or stop > end or length > LARGEST:
         return None
     rest = data[at + HEAD : stop]
-    if zlib.crc32(rest) != crc:
+    if zlib.crc32(rest) != (crc if magic == MAGIC else crc ^ _OTHER):
         return None
     try:
         leaf_stop = 4 + _LENGTH.unpack_from(rest, 0)[0]

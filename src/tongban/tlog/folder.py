@@ -112,3 +112,19 @@ def own(directory: Path, origin: str) -> int:
         os.close(handle)
         raise LogInUse(directory=directory) from None
     return handle
+
+
+def owned(directory: Path) -> bool:
+    """Whether some process owns the log at this moment; not if there is none."""
+    try:
+        handle = os.open(directory / _IDENTITY, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared: two who only ask do not take each other for the owner.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

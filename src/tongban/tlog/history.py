@@ -103,9 +103,9 @@ def read_cosigned(directory: Path) -> list[bytes]:
     return [*notes, newest.read_bytes()] if newest.exists() else notes
 
 
-def read_all(directory: Path) -> tuple[list[bytes], bytes]:
-    """All notes kept, and the one published, of a log that may be running."""
+def read_all(directory: Path) -> tuple[list[bytes], bytes | None]:
+    """All notes kept, and the one published (None: there is no such file), of a log that may be running."""
     kept, published = directory / _ALL, directory / _NEWEST
     # In this order: what is published was kept before.
-    newest = published.read_bytes() if published.exists() else b""
+    newest = published.read_bytes() if published.exists() else None
     return split(kept.read_bytes())[0] if kept.exists() else [], newest

@@ -86,7 +86,7 @@ class Log:
             subject_key = folder.subject_key(directory)
             history = History(directory)
             newest = history.newest(origin, [key.public, *former])
-            recovered = recovery.recover(directory)
+            recovered = recovery.recover(directory, newest[0].size if newest else 0)
             if newest:
                 recovery.compare(directory, recovered.tree, newest[0])
             recovery.mend(directory, recovered.torn)

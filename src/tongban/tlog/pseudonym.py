@@ -12,5 +12,13 @@ def pseudonym(key: bytes, domain: str, normalised: str) -> str:
         normalised: the identifier as the room `identity` normalises it.
         returns: 22 characters of base64url.
     """
-    message = f"tongban/subject/1\n{domain}\n{normalised}".encode()
-    return urlsafe_b64encode(hmac.digest(key, message, "sha256")[:16]).rstrip(b"=").decode()
+    return spelt(unspelt(key, domain, normalised))
+
+
+def unspelt(key: bytes, domain: str, normalised: str) -> bytes:
+    """The 16 bytes that a pseudonym spells."""
+    return hmac.digest(key, f"tongban/subject/1\n{domain}\n{normalised}".encode(), "sha256")[:16]
+
+
+def spelt(name: bytes) -> str:
+    return urlsafe_b64encode(name).rstrip(b"=").decode()

@@ -48,10 +48,10 @@ class Recovered:
     torn: Torn | None
 
 
-def recover(directory: Path) -> Recovered:
-    """Read all entry files; nothing is changed yet. Raises Damaged."""
+def recover(directory: Path, covered: int = 0) -> Recovered:
+    """Read all entry files; nothing is changed yet. `covered`: entries under the newest checkpoint. Raises Damaged."""
     segments = [read(entry_file(directory, number)) for number in present(directory)]
-    torn = judge(directory, segments)
+    torn = judge(directory, segments, covered)
     tree = Tree()
     for segment in segments:
         tree.extend(segment.leaf_hashes)
@@ -68,13 +68,17 @@ def present(directory: Path) -> list[int]:
     return found
 
 
-def judge(directory: Path, segments: Sequence[Segment]) -> Torn | None:
-    """What the end of the log is: whole (None) or torn. Raises Damaged for what no interrupted write explains."""
+def judge(directory: Path, segments: Sequence[Segment], covered: int = 0) -> Torn | None:
+    """What the end of the log is: whole (None) or torn. Raises Damaged for what no interrupted write explains.
+
+    Of entries written together a power loss may keep later ones without earlier ones; but what a checkpoint covers,
+    `covered` entries, was durable.
+    """
     for number, segment in enumerate(segments):
         if segment.good == segment.size and segment.count == FRAMES:
             continue
         later = segments[number + 1 :]
-        what = _contradiction(segment, later)
+        what = _contradiction(segment, later, FRAMES * number + segment.count < covered)
         if what:
             file = entry_file(directory, number).name
             raise Damaged(directory=directory, file=file, at=segment.good, what=what)
@@ -83,12 +87,12 @@ def judge(directory: Path, segments: Sequence[Segment]) -> Torn | None:
     return None
 
 
-def _contradiction(segment: Segment, later: Sequence[Segment]) -> str:
+def _contradiction(segment: Segment, later: Sequence[Segment], covered: bool) -> str:
     if segment.count > FRAMES:
         return f"more than {FRAMES} entries in one file"
-    if segment.mended:
+    if segment.mended or (segment.torn_within and covered):
         return "a bad entry is followed by a good one"
-    if any(other.count or other.mended for other in later):
+    if any(other.count or other.mended or other.torn_within for other in later):
         return "entries are missing before those of the next file"
     return ""
 

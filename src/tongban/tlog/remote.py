@@ -1,14 +1,17 @@
 """A log audited through its tiles, from anywhere: nothing is believed but what hashes and signatures say."""
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tongban.kit import canonical
 from tongban.kit.keys import PublicKey
+from tongban.tlog import looks
 from tongban.tlog.audit import Problem
 from tongban.tlog.checkpoint import Checkpoint, CheckpointInvalid, parse, verify
 from tongban.tlog.cosignature import Cosigned, Quorum, cosigners
 from tongban.tlog.entry import KINDS, VERSION
+from tongban.tlog.looks import DayCounts
 from tongban.tlog.tile import HEIGHT, WIDTH, TileInvalid, bundles, hashes, leaves_of, of_size
 from tongban.tlog.tree import Tree, leaf_hash
 
@@ -35,6 +38,7 @@ class Remote:
     seen: tuple[Cosigned, ...] = ()
     quorum: Quorum = field(default_factory=lambda: Quorum({}))
     kinds: dict[str, int] = field(default_factory=dict)  #: leaves by kind
+    days: DayCounts = field(default_factory=DayCounts)
     found: int = 0
     problems: list[Problem] = field(default_factory=list)
 
@@ -112,11 +116,15 @@ def _count(found: Remote, index: int, leaf: bytes) -> None:
         said = None
     if not isinstance(said, dict):
         found.problem("tlog.leaf_not_canonical", f"entry {index}")
+        found.days.counted(array("Q", (0,)))
         return
     kind = said.get("kind")
     if not isinstance(kind, str) or kind not in KINDS or said.get("v") != VERSION:
         kind = OPAQUE
     found.kinds[kind] = found.kinds.get(kind, 0) + 1
+    found.days.counted(array("Q", (looks.looks_of(said),)))
+    if kind == "day-count" and not found.days.fits(index, said.get("body")):
+        found.problem(looks.DIFFERS, f"entry {index}")
 
 
 def _hashes(found: Remote, tree: Tree, fetch: Fetch, progress: Callable[[int], None]) -> None:

@@ -14,6 +14,7 @@ from tongban.kit.durable import sync, write_durably
 NONCE, TAG = 12, 16
 #: A day's key lives from the beginning of its day: an answer stays readable for 24 hours at least, 48 at most.
 LIFE = timedelta(hours=48)
+_DAY = timedelta(days=1)
 
 
 class Seal:
@@ -61,3 +62,26 @@ class Seal:
 
     def _paths(self) -> list[Path]:
         return list(self._directory.glob("????-??-??.key"))
+
+
+class Unsealing:
+    """Opens what was sealed, for whoever may read the day keys that are still there; changes nothing."""
+
+    def __init__(self, directory: Path) -> None:
+        self._keys: dict[str, AESGCM] = {}
+        for path in (directory / "seal").glob("????-??-??.key"):
+            # Deleted meanwhile, or not for this reader's eyes: as if it were gone.
+            with contextlib.suppress(OSError, ValueError):
+                self._keys[path.stem] = AESGCM(path.read_bytes())
+
+    def knows(self, day: str) -> bool:
+        """Whether the key of `day` (2026-11-24) is still there."""
+        return day in self._keys
+
+    def opened(self, day: str, leaf: bytes, sealed: bytes) -> bytes | None:
+        """The answer given on `day`, or just after its midnight; None: these are not the bytes that were sealed."""
+        for name in (day, f"{datetime.fromisoformat(day) + _DAY:%Y-%m-%d}"):
+            if name in self._keys:
+                with contextlib.suppress(InvalidTag, ValueError):
+                    return self._keys[name].decrypt(sealed[:NONCE], sealed[NONCE:], leaf)
+        return None

@@ -39,7 +39,8 @@ class Segment:
     stops: "array[int]"  #: 0, then where each whole frame ends
     leaf_hashes: bytes  #: 32 bytes a frame
     size: int  #: bytes of the file, without the zeros made ahead of its entries
-    mended: bool  #: after the first bad place a whole frame stands again: nothing that a torn write leaves behind
+    mended: bool  #: after the first bad place a later write begins: nothing that a torn write leaves behind
+    torn_within: bool = False  #: after it stand whole frames, all written together with what is bad there
 
     @property
     def count(self) -> int:
@@ -91,9 +92,10 @@ def read(path: Path, visit: Visit | None = None) -> Segment:
             if place:
                 continue
             rest = _bytes(file.fileno(), start)
-            good = mended(rest)
+            good, begun = mended(rest)
             if not unframe(rest, 0, len(rest)) and _bytes(file.fileno(), start, good) == rest[:good]:
-                return Segment(stops, b"".join(hashes), start + len(rest.rstrip(b"\0")), good > 0)
+                size = start + len(rest.rstrip(b"\0"))
+                return Segment(stops, b"".join(hashes), size, begun, good > 0 and not begun)
 
 
 def _window(file: int, at: int) -> bytes:
@@ -112,12 +114,19 @@ def _bytes(file: int, at: int, count: int = -1) -> bytes:
     return b"".join(parts)
 
 
-def mended(rest: bytes) -> int:
-    """Where a whole frame stands behind the bad place that `rest` begins with; 0 if none does."""
+def mended(rest: bytes) -> tuple[int, bool]:
+    """Where a whole frame stands behind the bad place that `rest` begins with (0 if none does); whether it, or one
+    behind it, begins a write of its own.
+    """
     # No part of a sound frame looks like one: leaf and record are JSON text, whose bytes read as a length are too
     # large, and what is sealed cannot be chosen by whoever asks.
-    at = 0
-    while (at := rest.find(MAGIC, at + 1)) >= 0:
-        if unframe(rest, at, len(rest)):
-            return at
-    return 0
+    at = first = 0
+    while (at := rest.find(MAGIC[:-1], at + 1)) >= 0:
+        framed = unframe(rest, at, len(rest))
+        if framed is None:
+            continue
+        if rest.startswith(MAGIC, at):
+            return at, True
+        first = first or at
+        at = framed.stop - 1
+    return first, False

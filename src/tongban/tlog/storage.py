@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tongban.kit.durable import sync
 from tongban.kit.errors import Unavailable
-from tongban.tlog.entry import Framed, leaf_at, unframe
+from tongban.tlog.entry import Framed, leaf_at, together, unframe
 from tongban.tlog.segment import FRAMES, Damaged, entry_file, mapped
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -158,7 +158,7 @@ class Storage:
         elif self._tail < 0:
             self._open_tail(number)
         stops = self._stops[number]
-        data, at = memoryview(b"".join(frames)), stops[-1]
+        data, at = memoryview(_joined(frames)), stops[-1]
         if at + len(data) > self._room:
             self._make_room(at + len(data))
         while data:
@@ -221,6 +221,11 @@ class Storage:
                 os.fdatasync(self._tail)
         except OSError:
             self._stopped = "a failed write could not be taken back"
+
+
+def _joined(frames: Sequence[bytes]) -> bytes:
+    """What one write puts down: all entries but its first are marked as written together with the one before."""
+    return b"".join((frames[0], *(part for one in frames[1:] for part in together(one))))
 
 
 def failure(directory: Path, error: OSError) -> AppendFailed:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from tongban.kit.errors import TongbanError
 from tongban.kit.keys import PublicKey
-from tongban.tlog import folder, history, recovery
+from tongban.tlog import folder, history, looks, recovery
 from tongban.tlog.audit import Agrees, Audit, Job, Problem, Rebuild, audit
 from tongban.tlog.checkpoint import CheckpointInvalid, key_hash, parse
 from tongban.tlog.checkpoint import verify as verify_note
+from tongban.tlog.looks import DayCounts
 from tongban.tlog.segment import Damaged
 from tongban.tlog.tree import Tree
 
@@ -79,8 +80,8 @@ def verify(
     tree = Tree()
     for file in audits:
         tree.extend(file.segment.leaf_hashes)
-    problems, torn = _end(directory, audits)
-    problems += _destroyed(audits)
+    problems, torn = _end(directory, audits, _covered(notes[0]))
+    problems += _destroyed(audits) + _miscounted(audits)
     counts = (0, 0)
     if not any(problem.code == Damaged.code for problem in problems):
         faults, counts = _checkpoints(directory, origin, tree, keys, notes)
@@ -115,9 +116,17 @@ def _audit_job(number: int) -> Audit:
     return audit(_job[0], number)
 
 
-def _end(directory: Path, audits: Sequence[Audit]) -> tuple[list[Problem], int]:
+def _covered(notes: Sequence[bytes]) -> int:
+    """Entries under the newest checkpoint, whoever signed it."""
     try:
-        torn = recovery.judge(directory, [file.segment for file in audits])
+        return parse(notes[-1])[0].size if notes else 0
+    except CheckpointInvalid:
+        return 0
+
+
+def _end(directory: Path, audits: Sequence[Audit], covered: int) -> tuple[list[Problem], int]:
+    try:
+        torn = recovery.judge(directory, [file.segment for file in audits], covered)
     except Damaged as error:
         return [_fault(error)], 0
     return [], torn.bytes if torn else 0
@@ -139,12 +148,23 @@ def _destroyed(audits: Sequence[Audit]) -> list[Problem]:
     return []
 
 
+def _miscounted(audits: Sequence[Audit]) -> list[Problem]:
+    """Days that count other looks than the entries they speak of."""
+    counts, problems = DayCounts(), []
+    for file in audits:
+        counts.counted(file.looks)
+        for index, body in file.days:
+            if not counts.fits(index, body):
+                problems.append(Problem(looks.DIFFERS, f"entry {index}"))
+    return problems
+
+
 def _checkpoints(
     directory: Path,
     origin: str,
     tree: Tree,
     keys: Mapping[str, PublicKey],
-    notes: tuple[list[bytes], bytes],
+    notes: tuple[list[bytes], bytes | None],
 ) -> tuple[list[Problem], tuple[int, int]]:
     """Problems, and how many checkpoints hold and how many of these were not checked for their signature."""
     kept, newest = notes
@@ -159,7 +179,7 @@ def _checkpoints(
         else:
             good, before = good + 1, size
     # A checkpoint is kept before it is published, so a published one that was not kept was taken out.
-    if newest and newest not in kept:
+    if newest is not None and newest not in kept:
         problems.append(Problem("tlog.checkpoint_not_kept", "newest checkpoint"))
     return problems, (good, 0 if known else good)
 

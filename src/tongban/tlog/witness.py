@@ -57,10 +57,21 @@ class _Asked(NamedTuple):
 class Witness:
     """State in a folder of its own, one file a log. `now` gives the witness's own time."""
 
-    def __init__(self, directory: Path, name: str, key: SigningKey, keys: Keys, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        key: SigningKey,
+        keys: Keys,
+        now: Callable[[], float],
+        *,
+        former: Keys | None = None,
+    ) -> None:
+        """`former`: keys that ever signed for an origin, by which what is remembered is checked; `keys` if left out."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.name = name
         self._directory, self._key, self._keys, self._now = directory, key, keys, now
+        self._former = former or keys
         # Between looking and writing nobody else may write: a smaller head would roll back a larger one.
         self._turn = threading.Lock()
 
@@ -89,17 +100,7 @@ class Witness:
 
     def newest(self, origin: str) -> bytes | None:
         """The note that was cosigned last, with the log's signatures; None if there is none. Raises WitnessDamaged."""
-        path = self._path(origin)
-        try:
-            note = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        try:
-            if parse(note)[0].origin != origin:
-                raise WitnessDamaged(path=path.name)
-        except CheckpointInvalid:
-            raise WitnessDamaged(path=path.name) from None
-        return note
+        return remembered(self._directory, origin, self._former(origin) or ())
 
     def _judged(self, asked: _Asked, head: Checkpoint) -> Reply:
         note = self.newest(head.origin)
@@ -110,14 +111,45 @@ class Witness:
             return Reply(409, "text/x.tlog.size", b"%d\n" % seen.size)
         if not verify_consistency(seen.size, head.size, asked.proof, seen.root, head.root):
             return _said(422, "the consistency proof does not hold")
-        write_durably(self._path(head.origin), asked.note)
+        write_durably(_path(self._directory, head.origin), asked.note)
         return Reply(200, "text/plain; charset=utf-8", self._line(asked.note))
 
     def _line(self, note: bytes) -> bytes:
         return cosignature.cosign(parse(note)[1], self.name, self._key, int(self._now()))
 
-    def _path(self, origin: str) -> Path:
-        return self._directory / f"{sha256(origin.encode()).hexdigest()}.note"
+
+def remembered(directory: Path, origin: str, keys: Iterable[PublicKey]) -> bytes | None:
+    """The note of `origin` that a witness keeps in `directory`; `keys`: all that ever signed for it.
+
+    Raises WitnessDamaged: whoever remembers less than it cosigned can be made to cosign another history from there.
+    """
+    path = _path(directory, origin)
+    try:
+        note = path.read_bytes()
+        if verified(note, origin, keys)[1] == note:
+            return note
+    except FileNotFoundError:
+        return None
+    except CheckpointInvalid:
+        pass
+    raise WitnessDamaged(path=path.name)
+
+
+def damaged(
+    directory: Path, origins: Iterable[str], keys: Callable[[str], Iterable[PublicKey]]
+) -> list[WitnessDamaged]:
+    """What cannot be believed of what a witness keeps of these logs."""
+    found = []
+    for origin in origins:
+        try:
+            remembered(directory, origin, keys(origin))
+        except WitnessDamaged as error:
+            found.append(error)
+    return found
+
+
+def _path(directory: Path, origin: str) -> Path:
+    return directory / f"{sha256(origin.encode()).hexdigest()}.note"
 
 
 def request(old: int, proof: Iterable[bytes], note: bytes) -> bytes:

@@ -7,7 +7,7 @@ from tongban.node.adapters.register import Bounds, Register
 from tongban.node.config import RegisterConfig
 
 #: kind in node.toml → module of this package with `connect(config, bounds) -> Register`
-ADAPTERS = {"url": "sql", "parquet": "files", "csv": "files"}
+ADAPTERS = {"url": "sql", "postgresql": "postgres", "parquet": "files", "csv": "files", "spark": "spark"}
 
 
 def connect(config: RegisterConfig, bounds: Bounds) -> Register:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 
@@ -120,6 +120,7 @@ class FileRegister:
 class FilePoint:
     """A look-up that scans the file."""
 
+    awaited: Literal[False] = False
     quick = False
 
     def __init__(self, register: FileRegister, select: str, columns: tuple[str, ...], keyed_by: str) -> None:

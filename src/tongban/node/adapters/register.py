@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tongban.kit.errors import Invalid, Unavailable
 
@@ -17,10 +17,11 @@ ROWS_AT_ONCE = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Where an extract is broken off: a view can be endless, by design or by mistake."""
+    """Where an extract is broken off, for a view can be endless, by design or by mistake; and a server's look-up."""
 
     rows: int
     seconds: int
+    look_seconds: int = 10
 
 
 class RegisterUnavailable(Unavailable):
@@ -76,6 +77,7 @@ class PointQuery(Protocol):
     """A prepared look-up by key."""
 
     columns: tuple[str, ...]
+    awaited: Literal[False]
     #: True: a call takes microseconds and may run on the event loop; False: it needs a thread.
     quick: bool
 
@@ -91,11 +93,32 @@ class PointQuery(Protocol):
         ...
 
 
+class AwaitedQuery(Protocol):
+    """A look-up by key at a server, for which the event loop itself waits."""
+
+    columns: tuple[str, ...]
+    awaited: Literal[True]
+
+    async def look(self, key: str, until: float) -> Sequence[Sequence[Any]]:
+        """The rows, as a PointQuery reads them, up to the time `until` (monotonic).
+
+        Raises RegisterUnavailable, RegisterChanged, SelectRefused, TimeoutError.
+        """
+        ...
+
+    def prove(self) -> None:
+        """Look once under a key that nobody has, where no event loop runs. Raises as `look`, but no TimeoutError."""
+        ...
+
+
 class Register(Protocol):
     """A department's store, opened read-only."""
 
-    def point(self, select: str) -> PointQuery:
-        """Prepare a SELECT with `:key`. Raises RegisterUnavailable, RegisterChanged, SelectRefused."""
+    def point(self, select: str) -> PointQuery | AwaitedQuery:
+        """Prepare a SELECT with `:key`. Raises RegisterUnavailable, RegisterChanged, SelectRefused.
+
+        Of a server only the text is looked at; what it says of it is known from the first look.
+        """
         ...
 
     def extract(self, select: str) -> "pa.Table":
@@ -105,17 +128,33 @@ class Register(Protocol):
     def close(self) -> None: ...
 
 
+class Gathering:
+    """The rows of an extract, part by part."""
+
+    def __init__(self, register: str, schema: "pa.Schema", bounds: Bounds) -> None:
+        self._register, self._schema, self._bounds = register, schema, bounds
+        self._held: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def add(self, batch: "pa.RecordBatch") -> None:
+        """Raises RegisterEndless as soon as they are too many."""
+        self._rows += batch.num_rows
+        if self._rows > self._bounds.rows:
+            raise RegisterEndless.after(self._register, self._bounds, rows=True)
+        self._held.append(batch)
+
+    def table(self) -> "pa.Table":
+        import pyarrow as pa
+
+        return pa.Table.from_batches(self._held, self._schema)
+
+
 def gathered(register: str, batches: "Iterable[pa.RecordBatch]", schema: "pa.Schema", bounds: Bounds) -> "pa.Table":
     """The rows of an extract as one table. Raises RegisterEndless as soon as they are too many."""
-    import pyarrow as pa
-
-    held, rows = [], 0
+    gathering = Gathering(register, schema, bounds)
     for batch in batches:
-        rows += batch.num_rows
-        if rows > bounds.rows:
-            raise RegisterEndless.after(register, bounds, rows=True)
-        held.append(batch)
-    return pa.Table.from_batches(held, schema)
+        gathering.add(batch)
+    return gathering.table()
 
 
 def reviewed(select: str, register: str, dialect: str) -> tuple[str, ...]:
@@ -144,11 +183,26 @@ def reviewed(select: str, register: str, dialect: str) -> tuple[str, ...]:
 
 def key_place(select: str, dialect: str) -> tuple[str, str] | None:
     """Table and column in which a point SELECT looks its `:key` up; None where that cannot be told."""
+    found = _key_place(select, dialect)
+    return (found[0].name, found[1].name) if found else None
+
+
+def key_place_as_written(select: str, dialect: str) -> tuple[str, str] | None:
+    """The same as SQL: with the table's schema, and quoted where they are quoted."""
+    found = _key_place(select, dialect)
+    if found is None:
+        return None
+    table = found[0].copy()
+    table.set("alias", None)
+    return table.sql(dialect=dialect), found[1].this.sql(dialect=dialect)
+
+
+def _key_place(select: str, dialect: str) -> Any:
     import sqlglot
     from sqlglot import exp
 
     tree = sqlglot.parse_one(select, dialect=dialect)
     tables = list(tree.find_all(exp.Table))
     sides = [pair for one in tree.find_all(exp.EQ) for pair in ((one.left, one.right), (one.right, one.left))]
-    columns = [one.name for one, other in sides if isinstance(one, exp.Column) and isinstance(other, exp.Placeholder)]
-    return (tables[0].name, columns[0]) if len(tables) == len(columns) == 1 else None
+    columns = [one for one, other in sides if isinstance(one, exp.Column) and isinstance(other, exp.Placeholder)]
+    return (tables[0], columns[0]) if len(tables) == len(columns) == 1 else None

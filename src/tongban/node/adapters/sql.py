@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy
 
@@ -133,6 +133,7 @@ class SqliteRegister:
 class SqlitePoint:
     """One prepared look-up; some ten microseconds when the page is in memory."""
 
+    awaited: Literal[False] = False
     quick = True
 
     def __init__(
