@@ -25,15 +25,8 @@ _LOG: Final = (
     "answers", "persons", "days",
 )  # fmt: skip
 _NODE: Final = (
-    "keys",
-    "spool",
-    "asked",
-    "witness",
-    "node.toml",
-    "directory.json",
-    "directory-memory.json",
-    "proven.json",
-)
+    "keys", "spool", "asked", "witness", "node.toml", "directory.json", "directory-memory.json", "proven.json",
+)  # fmt: skip
 _HERE: Final = "here.json"
 
 
