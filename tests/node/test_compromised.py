@@ -5,6 +5,8 @@ import json
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -91,6 +93,10 @@ def test_a_department_whose_key_was_stolen_goes_on_and_loses_nothing(
     # The node finds it out and stops: what it adds would be a second history.
     assert provider.send(asker.query()).status in (200, 503)
     until(lambda: not provider.strangers_answers(), "the node stops")
+    # Neither history is shown any more, and it is said once, not at every look.
+    with pytest.raises(HTTPError) as none:
+        urlopen(f"http://127.0.0.1:{provider.port}/checkpoint", timeout=20)
+    assert (none.value.code, provider.said().count("node.log_contradicted")) == (404, 1)
     size = provider.size()
     provider.stop()
     # 1: revoke, as of an instant at which the key was still the department's alone.

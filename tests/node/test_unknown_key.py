@@ -31,8 +31,8 @@ def counted(source: DirectorySource, monkeypatch: pytest.MonkeyPatch) -> list[in
     return looks
 
 
-def test_a_newer_directory_is_adopted_at_once(settled: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "AGAIN", 0)
+def test_a_newer_directory_is_adopted_at_once(settled: Cell) -> None:
+    settled.source._looked = 0
     settled.publish(the_entries())
     before = settled.directory.version
     assert asyncio.run(looked(settled.source))

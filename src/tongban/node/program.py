@@ -391,17 +391,18 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     words = ("header_seconds", "header_bytes", "connections_per_address")
     patience: dict[str, Any] = {word: getattr(config.limits, word) for word in words}
     tls, at_door = tls_files(config), door_socket(config)
-    exchange = listening(config.host, config.port)
-    servers = [(server(node.exchange, **patience, **tls), exchange)]
-    tasks: list[asyncio.Task[Any]] = []
-    if is_copy(node.log.directory):
-        tasks.append(asyncio.create_task(_served(*servers[0])))
+    at_exchange, tasks = server(node.exchange, **patience, **tls), list[asyncio.Task[Any]]()
+    # A copy is a witness to others while it asks them; any other node is not there before it may be.
+    bound = listening(config.host, config.port) if is_copy(node.log.directory) else None
+    if bound is not None:
+        tasks.append(asyncio.create_task(_served(at_exchange, bound)))
     try:
         await _confirmed(node)
     except (LogContradicted, LogClosed, CopyUnconfirmed):
-        exchange.close()
         await node.cosigning.close()
         raise
+    exchange = bound or listening(config.host, config.port)
+    servers = [(at_exchange, exchange)]
     settle(node.log.directory)
     node.exchange.waiting = False
     stop = asyncio.Event()
