@@ -6,18 +6,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.node.asking import Asker
 from tests.node.databases import VARIABLE
-from tests.node.place import MARRIAGE, PERSONS, Place
+from tests.node.place import MARRIAGE, PERSONS, Place, copied
 from tests.node.running import NodeProcess, records, serving, spare, until
 from tests.node.test_postgres_away import busy
 from tests.postgres import PASSWORD, Postgres
 from tests.world import APPLICANT
 from tongban.exchange.client import Answer
+from tongban.node.setup import check
 
 MOVING = {"grant": "moving", "resource": "civil_affairs/moving"}
 SLOW = {"grant": "slow", "resource": "civil_affairs/slow"}
@@ -195,3 +197,22 @@ def test_check_looks_at_the_database_and_says_what_is_wrong_and_not_the_password
     postgres.stop()
     _, said = ended(command(node, "check"))
     assert "✗ resource civil_affairs/moving: Register moving cannot be read: the server does not answer" in said
+
+
+def test_check_lets_the_database_look_at_the_select_of_facts_that_nobody_queries(
+    node: NodeProcess, tmp_path: Path
+) -> None:
+    copied(node.folder, tmp_path / "node")
+    file = tmp_path / "node" / "node.toml"
+    text = file.read_text()
+    was = "SELECT document_type, id_number, status FROM persons"
+    assert was in text
+
+    def found(select: str) -> str:
+        file.write_text(text.replace(was, select))
+        return next(one.what for one in check(tmp_path / "node") if one.where == f"resource {MARRIAGE}")
+
+    assert found(f"{was} -- all of them") == ""
+    assert 'relation "persns" does not exist' in found(was.replace("persons", "persns"))
+    assert 'column "state" does not exist' in found(was.replace("status", "state"))
+    assert "columns must be named, not *" in found("SELECT * FROM persons")

@@ -15,10 +15,11 @@ from tests.node.asking import Asker
 from tests.node.place import MARRIAGE, PASSPORT, PROVIDER, TABLE, WORLD, Place
 from tests.node.running import Inside, inside
 from tests.node.stores import KINDS, Rows, keep
+from tests.node.test_address import LINE
+from tests.node.test_config import GOOD, written
 from tests.postgres import Postgres
 from tests.world import APPLICANT, HUSBAND, STRANGER
 from tongban.identity.identifiers import citizen_check
-from tongban.kit.config import open_toml
 from tongban.node import config as configs
 from tongban.node import facts
 from tongban.node.adapters import connect
@@ -36,6 +37,7 @@ FACTS = FactsConfig(
     merge="one_row",
 )
 BOUNDS = Bounds(1_000_000, 60, 10)
+ELSEWHERE = GOOD.replace("register.persons", "register.people").replace('register = "persons"', 'register = "people"')
 
 
 def person(serial: int) -> str:
@@ -68,9 +70,8 @@ ROW = st.tuples(
 
 def opened(folder: Path, kind: str, rows: Rows, server: Postgres) -> Register:
     lines = keep(kind, folder, "people", COLUMNS, rows, server)
-    (folder / "register.toml").write_text(f"[register.people]\n{lines}\n", encoding="utf-8")
-    part = open_toml(folder / "register.toml").named("register")["people"]
-    return connect(configs._register("people", part, folder), BOUNDS)
+    config = configs.read(written(folder, ELSEWHERE.replace(LINE, lines)))
+    return connect(config.registers["people"], BOUNDS)
 
 
 def looked(register: Register, key: str) -> list[tuple[Any, ...]]:

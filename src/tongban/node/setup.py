@@ -165,13 +165,18 @@ def _check_registers(config: NodeConfig) -> Iterator[Finding]:
             # Not asked, which takes long: whether it could be.
             yield _tried(f"register {place.name}", partial(connect, place, Bounds(1, 1)))
     for resource in config.resources.values():
-        yield _tried(f"resource {resource.id}", partial(_look, resource, registers))
+        yield _tried(f"resource {resource.id}", partial(_look, resource, config, registers))
         erase_abandoned(FactStore(config.folder / "facts").place(resource.id))
     for register in registers.values():
         register.close()
 
 
-def _look(resource: ResourceConfig, registers: Mapping[str, Register]) -> None:
+def _look(resource: ResourceConfig, config: NodeConfig, registers: Mapping[str, Register]) -> None:
+    for name, select in resource.facts.rows.items() if resource.facts else ():
+        if config.registers[name].kind == "postgresql":
+            # Its server looks at the whole of it, and reads none of its rows.
+            whole = select.strip().removesuffix(";")
+            registers[name].extract(f"SELECT 1 AS one FROM ({whole}\n) AS reviewed LIMIT 0")
     if resource.point:
         query = registers[resource.register].point(resource.point)
         if query.awaited:
