@@ -206,7 +206,7 @@ def test_a_grant_whose_publication_was_cut_off_before_the_log_is_logged_the_next
         with pytest.raises(KeyboardInterrupt):
             bureau.publish()
     bureau.publish()
-    assert [one["kind"] for one in log_of(bureau, clock)] == ["grant", "directory"]
+    assert [one["kind"] for one in log_of(bureau, clock)] == ["grant", "key", "directory"]
 
 
 def test_two_cannot_publish_at_once(bureau, office, clock):
