@@ -1,19 +1,17 @@
 """The environment that `./tongban bench match` runs pandas in: requirements/pandas.txt, made once, beside our own."""
 
 import hashlib
-import importlib.util
 import os
 import shutil
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import Any
 
-CHECKOUT = Path(__file__).parent.parent
+from tongban.cli.own_script import own_script
+from tongban.cli.root import checkout
 
 
 def pandas_python() -> str:
     """Its interpreter; the environment is made if it is missing or of other packages."""
-    script = _script()
+    script = own_script(checkout())
     place = Path(script.BOOTSTRAP) / "pandas"
     python, stamp = place / "bin" / "python", place / "requirements.sha256"
     wanted = hashlib.sha256(Path(script.requirements("pandas")).read_bytes()).hexdigest()
@@ -29,13 +27,3 @@ def pandas_python() -> str:
             script.step([*words, script.requirements("pandas")], "pandas", environment=environment)
             stamp.write_text(wanted)
     return str(python)
-
-
-def _script() -> Any:
-    """./tongban itself knows how environments are made on this machine."""
-    loader = SourceFileLoader("tongban_script", str(CHECKOUT / "tongban"))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module

@@ -284,7 +284,7 @@ def test_batches_over_other_identifiers_are_not_listed(laid, capsys, tmp_path):
     (tmp_path / "passport").write_text("E12345678")
     words = ("log", "person", laid / "civil-affairs", "--domain", "passport", "--key-file", tmp_path / "passport")
     _, found = machine(capsys, *words)
-    assert found == [{"looks": [], "batches": []}]
+    assert found == [{"looks": [], "batches": [], "destroyed": []}]
 
 
 def test_the_asker_s_own_log_tells_what_came_of_each_question(laid, capsys, number):

@@ -197,6 +197,25 @@ def test_a_city_is_never_built_over_another(hamlet):
     assert contents(hamlet) == before
 
 
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_a_run_that_was_cut_off_while_it_moved_what_it_had_built_is_begun_anew(hamlet, tmp_path, monkeypatch, moved):
+    works, names = Path.rename, []
+
+    def cut_off(path, target):
+        if len(names) == moved:
+            raise KeyboardInterrupt
+        names.append(path.name)
+        return works(path, target)
+
+    with monkeypatch.context() as cut:
+        cut.setattr(Path, "rename", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            generate(tmp_path / "city", "hamlet")
+    assert not (tmp_path / "city" / "city.json").exists()
+    generate(tmp_path / "city", "hamlet")
+    assert contents(tmp_path / "city") == contents(hamlet)
+
+
 def test_what_an_interrupted_run_left_is_thrown_away(hamlet, tmp_path):
     class Interrupted(Exception):
         pass

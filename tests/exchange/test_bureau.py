@@ -110,6 +110,33 @@ def test_keys_are_never_overwritten(bureau, clock):
         Bureau.create(bureau.folder, "示例市", BUREAU, clock)
 
 
+@pytest.mark.parametrize("at", range(7))
+def test_a_bureau_whose_making_was_cut_off_at_any_key_or_at_its_log_is_made_the_next_time(
+    tmp_path, clock, monkeypatch, at
+):
+    """Three root keys, three others, the log."""
+    steps = iter(range(100))
+
+    def cut_off(works):
+        def step(*given, **named):
+            if next(steps) == at:
+                raise KeyboardInterrupt
+            return works(*given, **named)
+
+        return step
+
+    with monkeypatch.context() as cut:
+        cut.setattr(bureaus, "new_key", cut_off(bureaus.new_key))
+        cut.setattr(bureaus.Log, "create", cut_off(bureaus.Log.create))
+        with pytest.raises(KeyboardInterrupt):
+            Bureau.create(tmp_path / "hub", "a city", BUREAU, clock)
+    made = {path: path.read_bytes() for path in (tmp_path / "hub" / "keys").glob("*")}
+    assert len(made) == min(at, 6)
+    bureau = Bureau.create(tmp_path / "hub", "a city", BUREAU, clock)
+    assert {path: path.read_bytes() for path in made} == made
+    assert bureau.publish().version == 1
+
+
 def test_a_grant_is_in_the_log_when_it_is_first_published_and_when_it_is_withdrawn(bureau, office, clock):
     entries = a_grant(bureau, office)
     bureau.put(*entries)

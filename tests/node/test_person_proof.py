@@ -251,6 +251,25 @@ def test_no_lie_in_a_file_passes(place: Place, tmp_path: Path, capsys: pytest.Ca
             assert "证明不成立" in said, lie.__name__
 
 
+def test_a_file_that_ends_before_the_other_is_told(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with both(place, "proof-short", tmp_path) as two:
+        for _ in range(2):
+            two.midnight()
+            two.publish()
+        files = two.proofs()
+        assert judged(capsys, place, *files)[0] == 0
+        held = orjson.loads(files[1].read_bytes())
+        del held["days"][-1]
+        files[1].write_bytes(orjson.dumps(held))
+        status, told, _ = judged(capsys, place, *files)
+        assert (status, codes(told), told["hidden"][0]["at"]) == (1, {"tlog.days_missing"}, two.asked.node.log.origin)
+        # Alone it proves what it says, and says that nothing was compared.
+        status, _, said = judged(capsys, place, files[1])
+        assert (status, "仅一方的文件" in said) == (0, True)
+
+
 def test_two_trees_of_one_day_to_two_askers_cannot_both_stand_under_the_one_root(
     place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

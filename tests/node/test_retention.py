@@ -29,9 +29,9 @@ OFFICERS = ["--officer", "T-0001", "--officer", "T-0002"]
 
 
 @pytest.fixture
-def node(place: Place, request: pytest.FixtureRequest) -> NodeConfig:
+def node(place: Place, tmp_path: Path) -> NodeConfig:
     """A stopped node whose log has an old and a young call about each of two persons, and an old batch."""
-    folder = spare(place, f"spare-{abs(hash(request.node.name))}", start=False).folder
+    folder = spare(place, f"spare-{tmp_path.name}", start=False).folder
     config = read_config(folder)
     log = opened(config)
     now = MachineClock().seconds()

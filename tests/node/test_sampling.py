@@ -17,7 +17,8 @@ from tests.node.conftest import NODES, free_ports
 from tests.node.place import CONSUMER, POLICE, PROVIDER, Place, lay_out
 from tests.node.running import Inside, entries, inside, leaf_of, serving, spare, until
 from tests.node.test_days import DAY, published
-from tests.node.test_person_proof import dropped, in_process
+from tests.node.test_person_proof import both, codes, dropped, in_process
+from tests.node.test_person_proof import judged as judged_proof
 from tongban.cli.main import main
 from tongban.kit.clock import MovedClock, stamp
 from tongban.kit.keys import SigningKey, read_key
@@ -170,6 +171,17 @@ def test_nobody_but_a_witness_of_the_log_is_shown_anything(city: Place) -> None:
         assert b"node.no_such_day" in asked(found, key, 0)[0].body
         for body in (b"", b"[]", b"{}", b'{"witness":1,"entry":"x","signature":"?"}'):
             assert found.send(Post(body)).status == 403  # type: ignore[arg-type]
+
+
+def test_a_proof_under_a_head_that_no_witness_has_seen_is_no_proof(
+    city: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with both(city, "twin-sample-unseen", tmp_path) as two:
+        two.look()
+        two.midnight()
+        two.publish()
+        status, told, _ = judged_proof(capsys, city, *two.proofs())
+        assert (status, codes(told)) == (1, {"tlog.head_unwitnessed"})
 
 
 def test_the_signature_picks_the_same_looks_every_time_and_other_days_others() -> None:

@@ -86,6 +86,17 @@ def test_a_file_that_was_there_is_kept_and_not_overruled(tmp_path: Path) -> None
     assert [path.name for path in (tmp_path / "c").iterdir()] == ["node.toml"]
 
 
+def test_what_a_laying_that_was_cut_off_has_made_is_kept_and_completed(tmp_path: Path) -> None:
+    setup.init(tmp_path / "n", "tax-1", MEMBER, "", 0)
+    kept = (tmp_path / "n" / "keys" / "online.json").read_bytes()
+    (tmp_path / "n" / "keys" / "witness.json").unlink()
+    shutil.rmtree(tmp_path / "n" / "log")
+    setup.complete(tmp_path / "n")
+    assert (tmp_path / "n" / "keys" / "online.json").read_bytes() == kept
+    assert (tmp_path / "n" / "keys" / "witness.json").exists()
+    assert verify(tmp_path / "n" / "log", {}).entries == 0
+
+
 def test_sealed_keys_need_their_pass_phrase(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,12 +115,6 @@ def test_a_folder_that_is_not_there_is_said_before_spark_is_started(folder):
         opened(folder, name="licences")
 
 
-def test_parts_that_spark_would_misread_are_refused(folder):
-    (folder / "misread" / "kind=%E6%8A%A4%E7%85%A7").mkdir(parents=True)
-    with pytest.raises(RegisterChanged, match="%-encoded"):
-        opened(folder, name="misread")
-
-
 def test_rows_of_a_register_are_on_the_disk_only_while_they_are_read(register, folder):
     register.extract(WHOLE)
     held = folder / "spark"

@@ -61,7 +61,7 @@ FULL_RUNS: dict[str, FullRun] = {
     ),
     "spark": FullRun(
         "what engines read differently is refused or read alike; a node answers from a register in Spark",
-        tuple(f"tests/spark/test_{part}.py" for part in ("divergent", "register", "node")),
+        tuple(f"tests/spark/test_{part}.py" for part in ("divergent", "engine", "register", "node")),
         spark=True,
     ),
     "log": FullRun("no acknowledged entry is lost by kill -9", ("tests/tlog/test_crash.py",), repeat=2),
@@ -78,7 +78,7 @@ FULL_RUNS: dict[str, FullRun] = {
     "kills": FullRun(
         "200 kills of nodes, runners, supervisors and witnesses: every round ends as one in which nothing is killed",
         ("tests/crash/test_round_kills.py",),
-        repeat=5,
+        repeat=10,
     ),
     "tamper": FullRun(
         "1,000 bytes changed in logs, tiles, heads, witnesses' memory, rounds, draws and directories: all found",

@@ -129,6 +129,7 @@ def run(args: argparse.Namespace) -> int:
         "person": _person,
         "proof": _proof,
         "sample": _sample,
+        "destroy": _destroy,
         "receipt": _receipt,
     }
     return verbs[args.verb](args)

@@ -285,8 +285,10 @@ def _tell_both(files: Sequence[Checked], missing: Sequence[tuple[str, Any]], rin
     console.say()
     for origin, problem in missing:
         name = ring.name(origin.partition("/")[0])
-        console.say(f"✗ 一方有而另一方无 · {problem.place} does not stand in what {name} gave ({problem.code})")
-    if not missing and len(files) > 1:
+        console.say(f"✗ 一方有而另一方无 · {problem.place}: not in what {name} gave ({problem.code})")
+    if len(files) == 1:
+        console.say("仅一方的文件，未作比对 · one side's file only: nothing was compared")
+    elif not missing:
         console.say("双方一致 · what both sides gave agrees")
     if missing or any(one.problems for one in files):
         console.say("证明不成立 · The proof does NOT hold.")

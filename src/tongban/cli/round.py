@@ -20,7 +20,11 @@ from tongban.kit.errors import Refused
 _ID = "id of the round; the newest if left out"
 _VERBS = {
     "new": ("open a round over the application list", "./tongban round new 2014-3"),
-    "verify": ("ask all departments at the same time; ask again those that stayed silent", "./tongban round verify"),
+    "verify": (
+        "ask all departments at the same time; ask again those that stayed silent; of a round that is further, check"
+        " its folder",
+        "./tongban round verify",
+    ),
     "status": ("say how far the round is, and which department has answered what", "./tongban round status --json"),
     "decide": ("find what the verdicts come to for every application", "./tongban round decide"),
     "recheck": (

@@ -1,9 +1,8 @@
 """The environment with Spark: everything in .venv, and PySpark, made when somebody needs it.
 
-It lies under .bootstrap/spark and takes some 600 MB. `./tongban node …` runs in it once it is there.
+It lies under .bootstrap/spark and takes some 480 MB. A node's commands run in it once it is there.
 """
 
-import importlib.util
 import json
 import os
 import re
@@ -11,11 +10,11 @@ import shutil
 import subprocess
 import tempfile
 import time
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
 from tongban.cli import console
+from tongban.cli.own_script import own_script
 from tongban.kit.errors import Unavailable
 from tongban.node import spark
 
@@ -35,7 +34,7 @@ def spark_python(root: Path) -> str:
     from tongban.cli.testing import SystemPart, install_system_parts
 
     install_system_parts(root, (SystemPart("Java", lambda _: not spark.java(), (spark.JAVA,)),))
-    script = _script(root)
+    script = own_script(root)
     found = os.path.join(script.SPARK, "bin", "python")
     with script.one_at_a_time():
         if not script.holds_spark():
@@ -94,16 +93,6 @@ def _try() -> dict[str, Any]:
         session.stop()
     memory = int(peak[1]) // 1024 if peak else 0
     return {"spark": version, "start": started - began, "query": asked - started, "memory_mb": memory}
-
-
-def _script(root: Path) -> Any:
-    """./tongban itself knows how environments are made on this machine."""
-    loader = SourceFileLoader("tongban_script", str(root / "tongban"))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ class Asked:
         self._log, self._spool = log, spool
         self._waiting: dict[Column, list[int]] = {}  #: entries that ask about these keys
         self._known: dict[Column, int] = {}  #: an entry that has the table already: one round asks many departments
+        self._keeping: dict[Column, asyncio.Task[None]] = {}
         self._lull = Lull()
         if spooled := set(spool.names()):
             self._recall(spooled)
@@ -45,8 +46,15 @@ class Asked:
 
     async def keep(self, column: Column, body: bytes) -> None:
         """Keep the keys of a batch that is about to be asked, durably. Raises SpoolFull."""
-        if column not in self._known and column not in self._waiting:
-            await asyncio.to_thread(self._spool.put, _name(column), body)
+        if column in self._known or column in self._waiting:
+            return
+        keeping = self._keeping.get(column)
+        if keeping is None:
+            # A round asks many departments about the same keys at once.
+            keeping = asyncio.create_task(asyncio.to_thread(self._spool.put, _name(column), body))
+            self._keeping[column] = keeping
+            keeping.add_done_callback(lambda _: self._keeping.pop(column, None))
+        await asyncio.shield(keeping)
 
     def logged(self, column: Column, index: int | None, count: int) -> None:
         """The question about these keys stands in the log at `index`; None: it was not asked."""

@@ -141,6 +141,7 @@ class NodeConfig:
     directory: str  #: path or URL it is pulled from
     directory_root: str  #: digest of the first root statement
     pull_seconds: int
+    sealed: int  #: entries an hour that a sealed node's log always has; 0: the log is open
     door_socket: str
     door_port: int
     systems: tuple[DoorSystem, ...]
@@ -173,6 +174,7 @@ def read(folder: Path) -> NodeConfig:
         directory=_place(node.text("directory"), folder),
         directory_root=node.text("directory_root"),
         pull_seconds=node.integer("pull_seconds", 20, low=1, high=3600),
+        sealed=node.integer("sealed", 0, low=0, high=1_000_000),
         door_socket=_place(door.text("socket", ""), folder),
         door_port=door.integer("port", 0, high=65535),
         systems=tuple(_system(part) for part in door.sections("system")),

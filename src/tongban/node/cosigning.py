@@ -7,7 +7,7 @@ does not contain, proves that the log was set back or continued elsewhere: nothi
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,8 +77,10 @@ class Standing(NamedTuple):
 class Cosigning:
     """`shown` is the head for everybody: the newest that enough witnesses have seen."""
 
-    def __init__(self, log: Log, source: DirectorySource) -> None:
+    def __init__(self, log: Log, source: DirectorySource, newest: Callable[[], bytes | None] | None = None) -> None:
+        """`newest`: the head to be shown; the log's newest if left out."""
         self._log, self._source = log, source
+        self._newest = newest or (lambda: log.note)
         self._path = log.directory / COSIGNED
         self._history = History(log.directory, COSIGNED, COSIGNED_ALL)
         self._kept_at = 0.0  #: by the witnesses' clocks
@@ -93,7 +95,7 @@ class Cosigning:
     @property
     def head(self) -> bytes | None:
         """None too once a second history is proven: a reader is shown neither."""
-        return None if self._contradicted else self.shown or self._log.note
+        return None if self._contradicted else self.shown or self._newest()
 
     async def confirm(self, copied: bool = False) -> None:
         """Ask every witness that answers what it saw last. Raises LogContradicted, LogClosed.
@@ -128,7 +130,7 @@ class Cosigning:
         Raises LogContradicted, LogClosed, after the log was stopped.
         """
         self._check_closed(self._source.current)
-        directory, note, now = self._source.current, self._log.note, asyncio.get_running_loop().time()
+        directory, note, now = self._source.current, self._newest(), asyncio.get_running_loop().time()
         if self._contradicted is not None:
             # It does not pass; once a minute is enough to say so.
             if now < self._shown_at + AGAIN:

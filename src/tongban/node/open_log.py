@@ -53,8 +53,13 @@ class OpenLog:
         bodies: BodyReader,
         clock: Clock,
         witnesses: Witnesses = dict,
+        sealed: bool = False,
     ) -> None:
-        """`origins`: names of the logs that this node may be a witness of; `witnesses`: those of its own log."""
+        """`origins`: names of the logs that this node may be a witness of; `witnesses`: those of its own log.
+
+        `sealed`: of its own log nothing is open but the head.
+        """
+        self._sealed = sealed
         self._witnesses, self._sampling = witnesses, asyncio.Lock()
         self._log, self._heads, self._witness, self._origins = log, heads, witness, origins
         self._bodies, self._clock = bodies, clock
@@ -64,7 +69,7 @@ class OpenLog:
         """None: the path is none of these."""
         if path == b"/add-checkpoint":
             act = self._add_checkpoint(receive) if method == "POST" else None
-        elif path == b"/sample":
+        elif path == b"/sample" and not self._sealed:
             act = self._sample(receive) if method == "POST" else None
         elif path == b"/checkpoint" or path.startswith((b"/tile/", b"/witnessed/")):
             act = self._read(path) if method == "GET" else None
@@ -95,7 +100,7 @@ class OpenLog:
         if found := _WITNESSED.fullmatch(path):
             return await asyncio.to_thread(self._witnessed, found[1].decode())
         tile = read_path(path[1:].decode("latin-1"))
-        return _NONE if tile is None else self._tile(tile)
+        return _NONE if tile is None or self._sealed else self._tile(tile)
 
     def _tile(self, tile: Tile) -> Reply:
         try:

@@ -48,6 +48,7 @@ from tongban.node.persons import Persons
 from tongban.node.proving import Proving
 from tongban.node.query import QueryDesk
 from tongban.node.questions import Questions
+from tongban.node.sealed import SealedLog
 from tongban.node.server import listening, listening_at, server
 from tongban.node.snapshots import erase_abandoned, keep_newest
 from tongban.node.source import DirectorySource
@@ -193,9 +194,7 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     floored = FlooredClock(clock or MachineClock())
     source = DirectorySource(config.directory, config.folder / "directory.json", config.directory_root, floored)
     keys = OwnKeys(config.folder, source, floored, config.limits.key_settle_seconds, pass_phrase)
-    log = Log.open(
-        config.folder / "log", origin_of(config), keys.online(), floored, former=_former(source, config.member)
-    )
+    log = _opened(config, keys.online(), floored, source)
     journal = Journal(log, config.limits, floored.seconds())
     floored.floor = journal.latest
     persons = Persons(log, Spool(config.folder / "spool"))
@@ -210,19 +209,34 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     outlet = Outlet(config.member, keys.online, source, log, asked, floored, proving.promised)
     node = Node(
         config, floored, log, source, journal, persons, asked, days, store, gate, outlet,
-        None, None, bodies, registers, Cosigning(log, source), keys, proving, floored.seconds(),  # type: ignore[arg-type]
+        None, None, bodies, registers, Cosigning(log, source, _head_of(log)), keys, proving, floored.seconds(),  # type: ignore[arg-type]
     )  # fmt: skip
     witness, origins = _witness(config, source, floored, pass_phrase)
     for error in damaged_memory(config, source.current):
         # Calls never wait for a witness, so the node goes on; of this log it cosigns nothing until somebody has looked.
         _log.error("%s: %s", error.code, error.said())
     open_log = OpenLog(
-        log, lambda: node.cosigning.head, witness, origins, bodies, floored, lambda: _witnesses(source, log.origin)
-    )
+        log, lambda: node.cosigning.head, witness, origins, bodies, floored,
+        lambda: _witnesses(source, log.origin), sealed=config.sealed > 0,
+    )  # fmt: skip
     node.exchange = ExchangeApp(gate, node.answers, open_log)
     told = node.health, lambda: rendered(node)
     node.door = DoorApp(config, keys.ticket, source, outlet, log, bodies, floored, journal.rounds, *told)
     return node
+
+
+def _opened(config: NodeConfig, key: SigningKey, clock: Clock, source: DirectorySource) -> Log:
+    """The node's log; a sealed node's is padded."""
+    kind = SealedLog if config.sealed else Log
+    log = kind.open(config.folder / "log", origin_of(config), key, clock, former=_former(source, config.member))
+    if isinstance(log, SealedLog):
+        log.pad(config.sealed, clock)
+    return log
+
+
+def _head_of(log: Log) -> Callable[[], bytes | None]:
+    """The newest head that anybody may be shown."""
+    return (lambda: log.head) if isinstance(log, SealedLog) else (lambda: log.note)
 
 
 def _former(source: DirectorySource, member: str) -> Iterator[PublicKey]:
@@ -497,6 +511,8 @@ async def _every(seconds: float, act: Callable[[], Coroutine[Any, Any, object]])
 
 
 async def _checkpoint(node: Node) -> None:
+    if isinstance(node.log, SealedLog):
+        await node.log.show()
     node.log.checkpoint()
     directory = node.source.current
     issued_at = directory.head.issued_at if directory else 0

@@ -60,14 +60,14 @@ def evaluate_all(
     for name, table in views.items():
         session.createDataFrame(table).createOrReplaceTempView(name)
     try:
-        relation = _relation(session, facts)
+        relation = _relation(facts)
         for compiled, _ in questions:
-            _check_facts(session, compiled, relation, keys.schema.field(KEY).type)
+            _check_facts(session, compiled, facts, keys.schema.field(KEY).type)
         doubtful = "batch_doubts" if "batch_doubts" in views else None
         query = spark_sql.statement(questions, keys="batch_keys", facts=relation, doubts=doubtful)
         answer = _answer(session, query, seconds)
     finally:
-        for name in views:
+        for name in (*views, "batch_facts"):
             session.catalog.dropTempView(name)
     return [
         engine.scattered(answer.select(["p", f"v{number}"]).rename_columns(["p", "v"]), len(keys), compiled)
@@ -80,17 +80,20 @@ def _undictionaried(keys: pa.Table) -> pa.Table:
     return keys.cast(plain)
 
 
-def _relation(session: Session, facts: engine.Facts) -> str:
-    if isinstance(facts, str):
-        return "`" + facts.replace("`", "``") + "`"
-    if isinstance(facts, Path):
-        session.read.parquet(str(facts.resolve())).createOrReplaceTempView("batch_facts")
-    return "batch_facts"
+def _relation(facts: engine.Facts) -> str:
+    return "`" + facts.replace("`", "``") + "`" if isinstance(facts, str) else "batch_facts"
 
 
-def _check_facts(session: Session, compiled: CompiledRule, relation: str, key: pa.DataType) -> None:
+def _check_facts(session: Session, compiled: CompiledRule, facts: engine.Facts, key: pa.DataType) -> None:
     """Columns and types before any row: a wrong type would be cast in silence."""
-    found = {name: _TYPES.get(kind, kind) for name, kind in session.table(relation).dtypes}
+    try:
+        if isinstance(facts, Path):
+            session.read.parquet(str(facts.resolve())).createOrReplaceTempView("batch_facts")
+        dtypes = session.table(_relation(facts)).dtypes
+    except Exception as error:
+        what = f"they cannot be read ({type(error).__name__})"
+        raise FactsMismatch(rule=compiled.rule.id, what=what) from None
+    found = {name: _TYPES.get(kind, kind) for name, kind in dtypes}
     wanted = {KEY: "BIGINT" if key == pa.int64() else "VARCHAR"}
     wanted |= {name: kind for column in compiled.reads() for name, kind in column.physical()}
     for name, kind in wanted.items():

@@ -61,6 +61,7 @@ KINDS: Mapping[str, Kind] = {
     "repeat": Kind(persons=0),
     "batch": Kind(),
     "act": Kind(),
+    "suppression": Kind(persons=0),
     "batch-persons": Kind(record=False, fields=frozenset({"kind", "batch", "n", "root"})),
     "refused-aggregate": _public("from", "until", "peers", "counts"),
     "grant": _public("grant", "digest", "signed_by"),

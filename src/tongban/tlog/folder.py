@@ -57,11 +57,12 @@ class SubjectKeyMissing(Corrupt):
 
 def make(directory: Path, origin: str, created: str, subject_key: bytes) -> None:
     """Lay out a new log's folder. log.json comes last: without it there is no log. Raises LogExists."""
-    for part in (directory, directory / "entries", directory / "answers", directory / "seal"):
+    for part in (directory, *(directory / name for name in ("entries", "answers", "seal", "persons", "days"))):
         part.mkdir(parents=True, exist_ok=True)
     if (directory / _IDENTITY).exists() or any((directory / "entries").iterdir()):
         raise LogExists(directory=directory)
-    (directory / "seal").chmod(0o700)
+    for name in ("seal", "persons", "days"):
+        (directory / name).chmod(0o700)
     identity = {"v": VERSION, "origin": origin, "algorithm": ALGORITHM, "created": created}
     try:
         write_durably(directory / _SUBJECT_KEY, subject_key, mode=0o600)

@@ -30,6 +30,7 @@ VERSION = 1
 _SHAPE = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 
 UNPROVED, MISCOUNTED, HIDDEN = "tlog.proof_invalid", "tlog.person_miscounted", "tlog.look_hidden"
+SHORT, UNSEEN = "tlog.days_missing", "tlog.head_unwitnessed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,10 @@ class _Check:
             found.seen = tuple(cosigners(note, found.quorum.witnesses))
         except CheckpointInvalid:
             found.problem("tlog.checkpoint_invalid", "checkpoint")
+            return
+        if not found.quorum.reached(found.seen):
+            # Somebody may be shown another head, with another day in it.
+            found.problem(UNSEEN, "checkpoint")
 
     def _leaf(self, one: Mapping[str, Any], *kinds: str) -> dict[str, Any]:
         """The leaf, once it is known to stand in the log."""
@@ -191,8 +196,13 @@ class _Check:
 def compare(files: Sequence[Checked]) -> list[tuple[str, Problem]]:
     """Looks that one department's file has and the other's should have: origin of the latter, and what is missing."""
     by_origin = {one.origin: one for one in files}
+    newest = max((one.days[-1].day for one in files if one.days), default="")
     missing = []
     for one in files:
+        # A file that ends earlier could leave out what the other side's has on the days after.
+        last = one.days[-1].day if one.days else ""
+        if last < newest:
+            missing.append((one.origin, Problem(SHORT, f"days after {last}" if last else "days")))
         for look in one.looks:
             missing += _missing(one.origin, look, by_origin)
     return missing
