@@ -1,8 +1,10 @@
 """`./tongban log verify URL`: a stranger with the city's directory audits a log over a real connection."""
 
+import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -26,6 +28,7 @@ from tests.tlog.cast import ORIGIN
 from tests.tlog.site import Site, a_note, leaves
 from tests.world import CALLING_KEY, CONSUMER_NODE, NOON, PROVIDER_NODE, TRANSPORT
 from tongban.cli import log_remote
+from tongban.kit.clock import MovedClock
 from tongban.tlog.checkpoint import Checkpoint, parse
 
 BY = (OTHER_WITNESS, OUTSIDE_WITNESS)
@@ -78,6 +81,14 @@ class Server:
 def a_site(size: int, **change: Any) -> Site:
     """Civil Affairs' log with one call in it, seen by both of its witnesses."""
     return Site([CALL, *leaves(size - 1)], **({"by": BY} | change))
+
+
+@pytest.fixture(autouse=True)
+def a_minute_after_noon(monkeypatch: pytest.MonkeyPatch) -> MovedClock:
+    """The witnesses of these tests have cosigned at noon."""
+    clock = MovedClock(NOON + 60)
+    monkeypatch.setattr(log_remote, "MachineClock", lambda: clock)
+    return clock
 
 
 @pytest.fixture
@@ -220,6 +231,51 @@ def test_a_witness_s_time_that_no_calendar_has_is_told_as_it_is(server, city, ca
     status, said = told(capsys, "log", "verify", server.url, "--directory", city)
     assert status == 0
     assert f"second {2**62}, which is in no calendar" in said
+
+
+@pytest.mark.parametrize(("seconds", "status", "problems"), [(180, 0, []), (181, 1, ["cli.head_old"])])
+def test_a_head_that_witnesses_saw_long_ago_is_a_no(
+    server, city, capsys, a_minute_after_noon, seconds, status, problems
+):
+    a_minute_after_noon.now = NOON + seconds
+    found = machine(capsys, "log", "verify", server.url, "--directory", city)
+    assert (found[0], [one["code"] for one in found[1][0]["problems"]]) == (status, problems)
+
+
+def test_another_name_of_the_same_machine_does_not_pass_by_what_the_directory_lists(server, city, capsys):
+    server.site = Site(leaves(3), key=CALLING_KEY, origin=f"{TRANSPORT}/{CONSUMER_NODE}", by=[OUTSIDE_WITNESS])
+    url = server.url.replace("127.0.0.1", "localhost")
+    status, [found] = machine(capsys, "log", "verify", url, "--directory", city)
+    assert (status, found["problems"]) == (1, [{"code": "cli.other_log", "place": "newest checkpoint"}])
+
+
+@pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n", b"HTTP/1.1 200 OK\r\nx: "])
+def test_a_server_that_gives_a_byte_now_and_then_holds_nobody_up(city, capsys, monkeypatch, first):
+    monkeypatch.setattr(log_remote, "_PATIENCE", 1)
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            with contextlib.suppress(OSError):
+                while not stop.is_set():
+                    taken, _ = listening.accept()
+                    threading.Thread(target=trickle, args=(taken,), daemon=True).start()
+
+        def trickle(taken: socket.socket) -> None:
+            with taken, contextlib.suppress(OSError):
+                taken.sendall(first)
+                while not stop.wait(0.2):
+                    taken.sendall(b"x")
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        status, _ = told(capsys, "log", "verify", url, "--directory", city)
+        stop.set()
+        # Two tries of a second each; without an end of its own each would take minutes.
+        assert time.monotonic() - began < 20
+    assert status == 3
 
 
 # What is remembered

@@ -233,7 +233,7 @@ def test_a_grant_whose_publication_was_cut_off_before_the_log_is_logged_the_next
         with pytest.raises(KeyboardInterrupt):
             bureau.publish()
     bureau.publish()
-    assert [one["kind"] for one in log_of(bureau, clock)] == ["grant", "directory"]
+    assert [one["kind"] for one in log_of(bureau, clock)] == ["grant", "key", "directory"]
 
 
 def test_two_cannot_publish_at_once(bureau, office, clock):
@@ -271,3 +271,21 @@ def test_a_root_that_is_spoilt_is_named(bureau, clock, held):
     (bureau.folder / "root.json").write_bytes(held)
     with pytest.raises(BureauInvalid, match=r"root\.json"):
         Bureau(bureau.folder, clock)
+
+
+def test_the_log_tells_when_a_key_began_when_it_was_revoked_and_when_it_was_struck(bureau, office, clock):
+    bureau.publish()
+    bureau.publish()
+    id, begins, ends = office.approval.id, stamp(NOON - DAY), stamp(NOON + DAY)
+    bureau.put(office.key_entry(office.approval, "approval", begins, ends, stamp(NOON - 5)))
+    bureau.publish()
+    bureau.remove("key", id)
+    clock.forward(60)
+    bureau.publish()
+    told = [one["body"] for one in log_of(bureau, clock) if one["kind"] == "key"]
+    same = {"key": id, "member": CIVIL_AFFAIRS, "role": "approval"}
+    assert told == [
+        same | {"change": "begun", "at": begins},
+        same | {"change": "revoked", "at": stamp(NOON - 5)},
+        same | {"change": "ended", "at": stamp(NOON + 60)},
+    ]

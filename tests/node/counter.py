@@ -119,6 +119,10 @@ class TestDesk:
         raise error
 
 
+async def _nothing_newer(known: Directory) -> bool:
+    return False
+
+
 @dataclass
 class Counter:
     """A gate on its own, at noon."""
@@ -128,7 +132,7 @@ class Counter:
 
     def __post_init__(self) -> None:
         entries = [*the_entries(), a_grant_statement(**_of_batches())]
-        self.source = SimpleNamespace(current=adopted(entries))
+        self.source = SimpleNamespace(current=adopted(entries), look_again=_nothing_newer)
         self.log, self.query, self.match = MemoryLog(), TestDesk(), TestDesk()
         config = NodeConfig(
             Path(), PROVIDER_NODE, CIVIL_AFFAIRS, "127.0.0.1", 0, "demonstration", "", "", "", "", 20, "", 0, (),
@@ -137,7 +141,7 @@ class Counter:
         self.journal = Journal(self.log, self.limits, NOON)  # type: ignore[arg-type]
         desks = {"query": self.query, "match": self.match}
         self.gate = Gate(
-            config, ANSWERING_KEY, self.source, self.log, self.journal, desks, BodyReader(30), self.clock,  # type: ignore[arg-type]
+            config, lambda: ANSWERING_KEY, self.source, self.log, self.journal, desks, BodyReader(30), self.clock,  # type: ignore[arg-type]
         )  # fmt: skip
 
     @property

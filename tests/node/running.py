@@ -115,6 +115,21 @@ class NodeProcess:
         with urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=20) as told:
             return told.status, json.loads(told.read())
 
+    def strangers_answers(self) -> bool:
+        """Whether it tells a stranger that it takes calls."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("GET", "/healthz")
+            return bool(json.loads(connection.getresponse().read())["answers"])
+        finally:
+            connection.close()
+
+    def ended_with(self, words: str) -> int:
+        """Its exit status, once it ended by itself and said `words`."""
+        [status] = until(self.ended, f"{self.folder.name} ends")
+        assert words in self.said(), self.said()[-500:]
+        return status
+
     def said(self) -> str:
         """What the process has printed: what an operator would photograph."""
         out = self.folder / "node.out"

@@ -78,7 +78,8 @@ def test_the_own_department_learns_at_the_door_how_its_node_is(provider: NodePro
     assert told["directory_age"] >= 0
     assert 0 <= told["entries"] <= provider.size()
     assert told.keys() == {
-        "node", "answers", "directory", "directory_age", "directory_refused", "ignored", "entries", "witnessed", "mode"
+        "node", "answers", "directory", "directory_age", "directory_refused", "ignored", "entries", "witnessed", "keys",
+        "unproven", "alarms", "mode",
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`./tongban directory init|show|grants|publish|withdraw|revoke DIR`: the city's signed directory, for its data bureau.
+"""`./tongban directory VERB DIR`: the city's signed directory, for its data bureau. `_VERBS` tells what there is.
 
 DIR is the bureau's folder; `show` and `grants` also read a published directory.json, for everybody else.
 """
@@ -25,6 +25,14 @@ _VERBS = {
         "./tongban directory show var/small/hub",
     ),
     "grants": ("list who may ask what of whom, until when", "./tongban directory grants var/small/hub --json"),
+    "list": (
+        "list signed entries from files; nodes learn of them when they are published",
+        "./tongban directory list hub water/keys/online.entry.json",
+    ),
+    "witnesses": (
+        "name all who witness the city's logs, and how many must have seen a head; signed by the city's root",
+        "./tongban directory witnesses hub water/keys/witness.line.json market/keys/witness.line.json --k 2",
+    ),
     "publish": ("sign a new head over the entries and put it where nodes pull it", "./tongban directory publish hub"),
     "withdraw": (
         "strike a grant and publish; nodes refuse it within their next pull",
@@ -47,6 +55,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     for verb in ("show", "grants"):
         told = "digest of the city's first root, for a directory.json"
         made[verb].add_argument("--root", default="", metavar="DIGEST", help=told)
+    made["list"].add_argument("entries", type=Path, nargs="+", metavar="FILE", help="one signed entry a file")
+    made["list"].add_argument(
+        "--countersign", action="store_true", help="put the hub's signature under grants among them"
+    )
+    told = "strike this node and all grants that name it: the entries listed take their place"
+    made["list"].add_argument("--instead-of", default="", metavar="NODE", help=told)
+    named = made["witnesses"]
+    named.add_argument("lines", type=Path, nargs="+", metavar="FILE", help="what `node witness` wrote, one a witness")
+    named.add_argument("--k", type=int, required=True, help="how many of them must have seen a head")
+    told = "this one does not belong to the administration (repeatable)"
+    named.add_argument("--outside", action="append", default=[], metavar="NAME", help=told)
     made["withdraw"].add_argument("grant", metavar="GRANT", help="the grant's id")
     revoke = made["revoke"]
     revoke.add_argument("key", metavar="KEY", help="the key's id")
@@ -56,7 +75,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     verbs = {
-        "init": _init, "show": _show, "grants": _grants,
+        "init": _init, "show": _show, "grants": _grants, "list": _list, "witnesses": _witnesses,
         "publish": _publish, "withdraw": _withdraw, "revoke": _revoke,
     }  # fmt: skip
     return verbs[args.verb](args)
@@ -136,6 +155,39 @@ def _init(args: argparse.Namespace) -> int:
     console.say(f"The bureau of {args.city} is laid out in {args.folder}.")
     console.say(f"Root {bureau.root.digest}: announce it; every node writes it into node.toml as directory_root.")
     console.say("Take keys/root-1.json, -2 and -3 off this machine, to three persons. Then list entries and publish.")
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    from tongban.cli import directory_steps
+
+    names = directory_steps.list_entries(
+        args.folder, args.entries, pass_phrase(), countersign=args.countersign, instead_of=args.instead_of
+    )
+    if args.json:
+        console.emit({"listed": names})
+        return 0
+    for name in names:
+        console.say(f"listed: {name}")
+    console.say(f"Nothing is public before ./tongban directory publish {args.folder}")
+    return 0
+
+
+def _witnesses(args: argparse.Namespace) -> int:
+    from tongban.cli import directory_steps, witnesses
+
+    bureau = directory_steps.opened(args.folder, pass_phrase())
+    body = witnesses.name_all(bureau, args.lines, args.k, args.outside, pass_phrase())
+    if args.json:
+        console.emit(
+            {"version": body["version"], "k": body["k"], "witnesses": [one["name"] for one in body["witnesses"]]}
+        )
+        return 0
+    for one in body["witnesses"]:
+        console.say(f"{one['name']}  {one['address']}{'  外部 outside' if one['outside'] else ''}")
+    if not any(one["outside"] for one in body["witnesses"]):
+        console.say("仅内部见证 · internal witnesses only: against whoever governs them all this shows nothing")
+    console.say(f"{args.k} must have seen a head. Nothing is public before ./tongban directory publish {args.folder}")
     return 0
 
 

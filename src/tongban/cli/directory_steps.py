@@ -1,11 +1,12 @@
 """What the bureau's commands do: look into a directory, strike, revoke, publish."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tongban.cli import keyring
+from tongban.cli.node_keys import EntryUnreadable, read_entry
 from tongban.exchange import listing
 from tongban.exchange.bureau import Bureau, BureauInvalid, Publication, id_of
 from tongban.exchange.directory import Directory
@@ -185,6 +186,28 @@ def _name(entry: Statement) -> str:
 
 
 # --- changing -------------------------------------------------------------------------------------
+
+
+def list_entries(
+    folder: Path, files: Sequence[Path], pass_phrase: str | None, *, countersign: bool = False, instead_of: str = ""
+) -> list[str]:
+    """List signed entries; the name of each. Raises NoBureau, EntryUnreadable, GrantWithdrawn: then none is listed.
+
+    countersign: put the hub's signature under grants. instead_of: a node that is struck, with the grants that name it.
+    """
+    bureau, entries = opened(folder, pass_phrase), [read_entry(file) for file in files]
+    for file, entry in zip(files, entries, strict=True):
+        if isinstance(refused := listing.read(entry), Refused):
+            raise EntryUnreadable(path=file, what=refused.reason)
+    bureau.put(*(bureau.countersign(one) if countersign and one.kind == "grant" else one for one in entries))
+    if instead_of:
+        _strike(bureau, [one for one in bureau.entries() if _stands_on(one, instead_of)])
+    return [_name(entry) for entry in entries]
+
+
+def _stands_on(entry: Statement, node: str) -> bool:
+    body = entry.body
+    return (entry.kind == "node" and body["id"] == node) or (entry.kind == "grant" and body["node"] == node)
 
 
 def withdraw(folder: Path, grant: str, pass_phrase: str | None) -> Publication:

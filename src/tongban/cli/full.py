@@ -85,6 +85,9 @@ FULL_RUNS: dict[str, FullRun] = {
         ("tests/crash/test_tamper.py",),
         repeat=4,
     ),
+    "rotations": FullRun(
+        "1,000 keys changed under calls of every kind, and no call failed", ("tests/node/test_rotations.py",), repeat=5
+    ),
     "mutation": FullRun(
         "every small change of what decides about people is noticed by a test",
         mutated=(

@@ -151,7 +151,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _verify_folder(args: argparse.Namespace) -> int:
-    from tongban.cli import log_check, log_read
+    from tongban.cli import log_check, log_read, log_revoked, log_witnessed
     from tongban.cli.keyring import NoDirectory, keyring
     from tongban.tlog import segment
 
@@ -165,15 +165,24 @@ def _verify_folder(args: argparse.Namespace) -> int:
     foreign += log_check.cosigned_head(place, found.origin, ring) if ring else []
     # A node signs a checkpoint within seconds of an entry: a log without one has lost what it was bound to.
     unbound = [log_check.UNBOUND] if found.entries and not found.checkpoints and not found.found else []
-    problems = [log_check.told(place, one) for one in (*found.problems, *foreign, *unbound)]
-    count = found.found + len(foreign) + len(unbound)
+    beyond = log_revoked.closed_elsewhere(log_revoked.closing_of(ring, found.origin), found.entries, found.root)
+    void = log_revoked.void(place, found.origin, ring) if ring and args.signatures and not found.found else []
+    problems = [log_check.told(place, one) for one in (*found.problems, *foreign, *unbound, *beyond)]
+    count = found.found + len(foreign) + len(unbound) + len(beyond)
     if args.json:
         told = {**asdict(found), "found": count, "problems": [{**asdict(one)} for one in problems]}
+        told["witnessed"] = (seen := log_witnessed.witnessed(place, found.origin, ring)) and asdict(seen)
+        told["void"] = [asdict(one) for one in void]
         console.emit({"holds": not count, "keys": ring.to_json() if ring else None, **told})
     else:
         _tell(place, found, ring, args.signatures)
         for one in problems[:_PROBLEMS_TOLD]:
             console.say(f"✗ {one.sentence()}")
+        seen = log_witnessed.witnessed(place, found.origin, ring)
+        for line in seen.sentences() if seen else ():
+            console.say(line)
+        for uncounted in void:
+            console.say(f"! 吊销 · {uncounted.sentence()}")
         first, covered = problems[0].sentence() if problems else "", log_check.covered(place)
         console.say(_verdict(found, count, first, covered if ring else None))
     return 1 if count else 0
@@ -381,17 +390,26 @@ def _tell_batches(found: "Found", named: Any) -> None:
 
 
 def _receipt(args: argparse.Namespace) -> int:
-    from tongban.cli import log_check, log_read
+    from tongban.cli import log_check, log_read, log_witnessed
+    from tongban.cli.keyring import keyring
 
     receipt = log_check.Receipt.read(_bytes(args.receipt))
     checks = log_check.provider_side(receipt, log_read.place(args.log))
     if args.own:
         checks += log_check.consumer_side(receipt, log_read.place(args.own))
     holds = all(good for good, _ in checks)
+    place = log_read.place(args.log)
+    seen = log_witnessed.witnessed(place, receipt.origin, keyring([], place))
+    under = seen is not None and receipt.entry < seen.entries
     if args.json:
-        console.emit({"holds": holds, "checks": [{"holds": good, "what": what} for good, what in checks]})
+        told = [{"holds": good, "what": what} for good, what in checks]
+        console.emit(
+            {"holds": holds, "checks": told, "witnessed": under, "outside": under and bool(seen and seen.outside)}
+        )
         return 0 if holds else 1
     _tell_checks(checks)
+    for line in seen.sentences() if seen and under else ("见证 · under no head that enough witnesses have seen",):
+        console.say(line)
     if holds:
         console.say("The receipt holds. That the log itself was not changed: ./tongban log verify DIR")
     else:

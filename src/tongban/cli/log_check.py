@@ -44,6 +44,8 @@ MEANING = {
     "tlog.tile_invalid": "what was fetched is not this tile of the log under the signed head",
     "cli.no_checkpoint": "there are entries and not one signed checkpoint: nothing binds this log to what it was",
     "cli.other_log": "the directory lists another log at this address",
+    "cli.head_old": "the witnesses saw this head long ago: newer entries may be kept from you",
+    "cli.closing_differs": "its member closed this log at another head: what goes beyond is not the member's",
     "cli.foreign_checkpoint": "signed, but not by a key of this log's own member",
     "cli.cosignature_unknown": "cosigned by nobody whom the directory lists as a witness of this log",
 }

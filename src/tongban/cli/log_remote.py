@@ -3,25 +3,32 @@
 import argparse
 import hashlib
 import http.client
+import ipaddress
 import re
+import socket
 import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tongban.calendar.day import day_of
 from tongban.cli import console
 from tongban.cli.keyring import Keyring, LogKeyUnlisted, NoDirectory, keyring
 from tongban.cli.log_check import MEANING
+from tongban.cli.log_revoked import closed_elsewhere, closing_of
 from tongban.exchange.listing import Node
+from tongban.kit.clock import MachineClock
 from tongban.kit.durable import write_durably
 from tongban.kit.errors import Invalid, Unavailable
+from tongban.node.operation import number
 from tongban.tlog.checkpoint import CheckpointInvalid
 from tongban.tlog.remote import Remote, audit, head_of, tiles, unseen
 
@@ -95,9 +102,11 @@ class Web:
         if connection is None:
             connection = self._held.connection = self._connected()
         for _ in range(_TRIES):
-            connection.request("GET" if sent is None else "POST", f"/{path}", sent)
-            with closing(connection.getresponse()) as got:
-                body = bytes(got.read(_LARGEST))
+            with _in_time(connection):
+                connection.request("GET" if sent is None else "POST", f"/{path}", sent)
+                got = connection.getresponse()
+                with closing(got):
+                    body = bytes(got.read(_LARGEST))
                 if got.status == 200:
                     return body
                 if got.status != 429:
@@ -124,6 +133,22 @@ class Web:
         return connection
 
 
+@contextmanager
+def _in_time(connection: http.client.HTTPConnection) -> Iterator[None]:
+    """End the connection once a file has taken too long as a whole: a byte now and then would hold us up for ever."""
+    # One that was opened under a pinned certificate never opens itself again.
+    if connection.sock is None and connection.auto_open:
+        connection.connect()
+    held = connection.sock
+    timer = threading.Timer(_PATIENCE, lambda: held and held.shutdown(socket.SHUT_RDWR))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _place(address: str) -> tuple[str, str, int] | None:
     """Scheme, host and port: two addresses are one if these are the same. None: it is none."""
     try:
@@ -147,6 +172,10 @@ def verify(args: argparse.Namespace) -> int:
         found = _head(web, ring)
         if listed is not None and found.head.origin != listed.origin:
             found.problem("cli.other_log", "newest checkpoint")
+        closing = closing_of(ring, found.head.origin)
+        for one in closed_elsewhere(closing, found.head.size, found.head.root.hex()):
+            found.problem(one.code, one.place)
+        _judge_age(found)
         with console.progress("日志 · tiles", tiles(found.head.size)) as advance:
             audit(found, web.fetch, former, advance)
     finally:
@@ -163,8 +192,27 @@ def verify(args: argparse.Namespace) -> int:
 def _listed(ring: Keyring, address: str) -> Node | None:
     """The node that has this address in the newest directory that knows it."""
     sought = _place(address)
-    nodes = (node for one in ring.directories for node in one.nodes.values())
-    return next((node for node in nodes if sought and _place(node.address) == sought), None)
+    nodes = [node for one in ring.directories for node in one.nodes.values()]
+    same = [node for node in nodes if sought and _place(node.address) == sought]
+    # Another name for the same machine must not keep the directory's word from being asked.
+    return next(iter(same), None) or next((node for node in nodes if sought and _leads_to(sought, node)), None)
+
+
+def _leads_to(sought: tuple[str, str, int], node: Node) -> bool:
+    """Whether the address is another spelling of the node's: the same port of the same machine."""
+    listed = _place(node.address)
+    return listed is not None and listed[2] == sought[2] and bool(_machines(listed[1]) & _machines(sought[1]))
+
+
+@cache
+def _machines(host: str) -> frozenset[str]:
+    try:
+        found = frozenset(str(one[4][0]) for one in socket.getaddrinfo(host, None))
+    except (OSError, UnicodeError):
+        return frozenset({host})
+    # Every loopback address is this machine.
+    here = any(ipaddress.ip_address(one.partition("%")[0]).is_loopback for one in found)
+    return found | {"loopback"} if here else found
 
 
 def _head(web: Web, ring: Keyring) -> Remote:
@@ -197,6 +245,16 @@ def _remember(file: Path, note: bytes) -> None:
         write_durably(file, note)
     except OSError as error:
         raise RememberUnusable(file=file, what=error.strerror) from None
+
+
+def _judge_age(found: Remote) -> None:
+    """A head that witnesses saw long ago: the node shows one every minute, so a newer one may be kept back."""
+    times = sorted((one.time for one in found.seen), reverse=True)
+    if not found.quorum.k or len(times) < found.quorum.k:
+        return
+    now = MachineClock().seconds()
+    if now - times[found.quorum.k - 1] > number("cosigned_seconds", day_of(now)):
+        found.problem("cli.head_old", "newest checkpoint")
 
 
 # --- telling --------------------------------------------------------------------------------------

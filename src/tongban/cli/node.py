@@ -1,4 +1,4 @@
-"""`./tongban node init|check|refresh|run DIR`: a department's own node. `./tongban node spark`: what some need more."""
+"""`./tongban node init|check|refresh|run|… DIR`: a department's own node. `node_verbs` has its further verbs."""
 
 import argparse
 import asyncio
@@ -9,14 +9,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from tongban.cli import console
+from tongban.cli import console, node_verbs
 from tongban.cli.root import checkout
 from tongban.cli.today import today
 from tongban.kit.errors import TongbanError, Unavailable
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="init|check|refresh|run|spark")
+    verbs = parser.add_subparsers(
+        dest="verb", required=True, metavar=f"init|check|refresh|run|spark|{node_verbs.NAMES}"
+    )
     init = verbs.add_parser(
         "init", help="lay out a node's folder", epilog="example:\n  ./tongban node init DIR --id tax-1 --member CODE"
     )
@@ -48,10 +50,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="fetch what registers in Spark need, and try it",
         epilog="example:\n  ./tongban node spark     some 460 MB, once; then how long Spark takes to start here",
     )
+    node_verbs.add_to(verbs)
 
 
 def run(args: argparse.Namespace) -> int:
     verbs = {"init": _init, "check": _check, "refresh": _refresh, "run": _run, "spark": _spark}
+    verbs |= node_verbs.of(pass_phrase)
     return verbs[args.verb](args)
 
 

@@ -29,6 +29,7 @@ from tongban.kit.keys import SigningKey, read_key
 from tongban.kit.statement import Statement
 from tongban.node import config as configs
 from tongban.node import setup
+from tongban.node.backup import settle
 from tongban.node.config import NodeConfig
 from tongban.rules.compile import CompiledRule
 from tongban.rules.vocabulary import VOCABULARY_VERSION
@@ -116,6 +117,8 @@ def _lay_node(place: Foundation, member: Member, bureau: Bureau, ports: Mapping[
     if bureau.listed("node", member.node) is None:
         # New, or laid by a start that was cut off before anybody knew the node.
         setup.complete(folder)
+    # A demonstration city that was copied has its witnesses with it.
+    settle(folder / "log")
     # A city laid before there were witnesses.
     setup.add_key(folder, member.code, "witness")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tongban.exchange.grant import Grant
-from tongban.exchange.listing import Entry, Key, Member, Node, Resource, Rule, Witnessing
+from tongban.exchange.listing import Closing, Entry, Key, Member, Node, Resource, Rule, Witnessing
 from tongban.exchange.root import Root
 from tongban.kit.errors import Refused
 from tongban.kit.keys import PublicKey
@@ -53,6 +53,7 @@ class Tables:
     rules: dict[str, Rule] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
     witnessing: dict[str, Witnessing] = field(default_factory=dict)  #: one, or none
+    closings: dict[str, Closing] = field(default_factory=dict)
     ignored: dict[str, Refused] = field(default_factory=dict)  #: by entry digest
 
 
@@ -83,10 +84,8 @@ def judge(root: Root, listed: Sequence[Listed], memory: Memory) -> Tables:
     _of_root(root, listed, Witnessing, tables.witnessing, tables, memory)
     _keys(root, listed, tables, memory)
     approval = _approval_keys(tables)
-    for one in listed:
-        if isinstance(one.value, Node):
-            member = tables.members.get(one.value.member)
-            _put(tables, tables.nodes, one, _signed(one, (member.root,) if member else ()))
+    _of_member_root(listed, Node, tables.nodes, tables)
+    _of_member_root(listed, Closing, tables.closings, tables)
     for kind, table in ((Resource, tables.resources), (Rule, tables.rules)):
         for one in listed:
             if isinstance(one.value, kind):
@@ -117,6 +116,16 @@ def _of_root(
         if isinstance(one.value, kind):
             enough = len(one.signed_by(root.keys)) >= root.threshold
             _put(tables, table, one, _older(one.value, memory) if enough else _UNSIGNED)
+
+
+def _of_member_root(
+    listed: Sequence[Listed], kind: type[Node | Closing], table: dict[str, Any], tables: Tables
+) -> None:
+    """Where a member's node is, and that a log of its has ended: no key that lies at a node may say so."""
+    for one in listed:
+        if isinstance(one.value, kind):
+            member = tables.members.get(one.value.member)
+            _put(tables, table, one, _signed(one, (member.root,) if member else ()))
 
 
 def _older(value: Entry, memory: Memory) -> Refused | None:

@@ -10,7 +10,7 @@ provider's. Publishing changes one file by renaming: a node pulls the old direct
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import orjson
 from tongban.exchange import directory, listing, publish, root
 from tongban.exchange.root import Root
 from tongban.kit import statement
-from tongban.kit.clock import Clock
+from tongban.kit.clock import Clock, stamp
 from tongban.kit.durable import write_durably
 from tongban.kit.errors import Corrupt, Invalid, Refused
 from tongban.kit.keys import SigningKey, new_key, read_key
@@ -213,10 +213,12 @@ class Bureau:
     def _logged(self, log: Log, entries: list[Statement], head: Statement) -> tuple[dict[str, Any], int]:
         body = {"digest": head.digest(), "version": head.body["version"]}
         granted = {entry.digest(): entry for entry in entries if entry.kind == "grant"}
-        drafts = [*self._changes(granted), Draft({"kind": "directory", "body": body})]
+        keys = {id_of(entry): entry.body for entry in entries if entry.kind == "key"}
+        drafts = [*self._changes(granted), *self._key_changes(keys), Draft({"kind": "directory", "body": body})]
         index = log.append_many(drafts)[-1].index
         # Only now: a grant counts as logged when it is.
         _write(self.folder / "granted.json", orjson.dumps(sorted(granted)))
+        _write(self.folder / "keyed.json", orjson.dumps({id: body["revoked_at"] for id, body in keys.items()}))
         size, origin, checkpoint = log.tree.size, self.root.log_origin, log.checkpoint()
         proof = log.tree.inclusion_proof(index, size)
         return publish.log_proof(origin=origin, index=index, size=size, proof=proof, checkpoint=checkpoint), index
@@ -231,6 +233,17 @@ class Bureau:
         ]
         withdrawn = [{"grant": "", "digest": digest, "signed_by": []} for digest in sorted(known - set(granted))]
         return [Draft({"kind": "grant", "body": body}) for body in [*new, *withdrawn]]
+
+    def _key_changes(self, keys: Mapping[str, Mapping[str, Any]]) -> list[Draft]:
+        """One entry of the log for each key that began, was revoked or is no longer listed: a key's history."""
+        known: dict[str, str | None] = self._json("keyed.json", {})
+        told = [(id, body["from"], "begun") for id, body in keys.items() if id not in known]
+        for id, body in keys.items():
+            if body["revoked_at"] is not None and known.get(id) != body["revoked_at"]:
+                told.append((id, body["revoked_at"], "revoked"))
+        now = stamp(self._clock.seconds())
+        told += [(id, now, "ended") for id in known if id not in keys]
+        return [Draft({"kind": "key", "body": _key_change(id, at, change)}) for id, at, change in sorted(told)]
 
     def _published_head(self) -> Statement | None:
         if not self.public.exists():
@@ -263,6 +276,11 @@ def id_of(entry: Statement) -> str:
     if entry.kind == "witnessing":
         return entry.kind
     return str(entry.body["code"] if entry.kind == "member" else entry.body["id"])
+
+
+def _key_change(id: str, at: str, change: str) -> dict[str, str]:
+    member, role, _ = id.rsplit(".", 2)
+    return {"key": id, "member": member, "role": role, "change": change, "at": at}
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -14,7 +14,7 @@ import orjson
 from tongban.exchange import listing, root, shape
 from tongban.exchange.authority import Listed, Memory, Tables, has_doubles, judge
 from tongban.exchange.grant import Grant
-from tongban.exchange.listing import Key, Member, Node, Resource, Rule, Witnessing
+from tongban.exchange.listing import Closing, Key, Member, Node, Resource, Rule, Witnessing
 from tongban.exchange.root import Root
 from tongban.kit import canonical, statement
 from tongban.kit.errors import Refused
@@ -55,6 +55,7 @@ class Directory:
     memory: Memory = field(repr=False)
     listed: Mapping[str, Listed] = field(repr=False)  #: every entry, by digest
     by_role: Mapping[tuple[str, str], tuple[Key, ...]] = field(repr=False)  #: keys of (member, role)
+    closings: Mapping[str, Closing] = field(repr=False)  #: logs that have ended, by origin
 
     @property
     def version(self) -> int:
@@ -97,10 +98,10 @@ class Directory:
         return [self.root.log_origin, *(node.origin for node in self.nodes.values())]
 
     def log_keys(self, origin: str, now: float) -> tuple[PublicKey, ...] | None:
-        """Keys that may sign a head of the log `origin` at `now`; None: no log of this city."""
+        """Keys that may sign a head of the log `origin` at `now`; None: no log of this city, or one that has ended."""
         if origin == self.root.log_origin:
             return self.root.roles["log"]
-        if all(node.origin != origin for node in self.nodes.values()):
+        if origin in self.closings or all(node.origin != origin for node in self.nodes.values()):
             return None
         return self.keys_in_force(origin.partition("/")[0], "online", now)
 
@@ -280,7 +281,7 @@ def _built(
     memory = _remembered(tables, last, _withdrawn(before, listed, last, head.issued_at), head, trusted, log_size)
     return Directory(
         trusted, head, tables.members, tables.keys, tables.nodes, tables.resources, tables.rules,
-        tables.grants, tables.witnessing.get("witnessing"), tables.ignored, memory, listed, by_role,
+        tables.grants, tables.witnessing.get("witnessing"), tables.ignored, memory, listed, by_role, tables.closings,
     )  # fmt: skip
 
 

@@ -157,7 +157,23 @@ class Witnessing:
         return Quorum({one.name: one.public for one in found}, outside, self.k)
 
 
-Entry = Member | Key | Node | Resource | Rule | Grant | Witnessing
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A log that its member ended: what lies beyond `size` under its name is not the member's, whoever signed it."""
+
+    origin: str
+    member: str
+    size: int
+    root: str  #: of the first `size` entries, hex
+    closed_at: int
+    successor: str | None  #: origin of the log that follows
+
+    @property
+    def id(self) -> str:
+        return self.origin
+
+
+Entry = Member | Key | Node | Resource | Rule | Grant | Witnessing | Closing
 
 
 def _is_json(value: Any) -> bool:
@@ -182,6 +198,7 @@ _FIELD: Final = shape.fields(
 )
 _COMPLETE: Final = shape.fields({"as_of": shape.is_date, "statement": shape.is_text(500)})
 
+_origin: Final = shape.text(f"{names.MEMBER}/{names.NODE}")
 _address: Final = shape.text("https?://[0-9A-Za-z.:\\[\\]-]{1,200}")
 _WITNESS: Final = shape.fields(
     {
@@ -223,13 +240,22 @@ SHAPES: Final[Mapping[str, shape.Shape]] = {
         "member": shape.is_member,
         "address": _address,
         "certificate": shape.nullable(shape.is_digest),
-        "origin": shape.text(f"{names.MEMBER}/{names.NODE}"),
+        "origin": _origin,
     },
     "witnessing": {
         "kind": shape.exactly("witnessing"),
         "version": _version,
         "k": shape.integer(0, 32),
         "witnesses": shape.list_of(_WITNESS, 1, 32),
+    },
+    "closing": {
+        "kind": shape.exactly("closing"),
+        "id": _origin,
+        "member": shape.is_member,
+        "size": shape.integer(0, 2**53),
+        "root": shape.is_digest,
+        "closed_at": shape.is_stamp,
+        "successor": shape.nullable(_origin),
     },
     "resource": {
         "kind": shape.exactly("resource"),
@@ -324,11 +350,17 @@ def _witnessing(body: Mapping[str, Any]) -> Witnessing:
     return Witnessing(body["version"], body["k"], tuple(witnesses))
 
 
+def _closing(body: Mapping[str, Any]) -> Closing:
+    closed_at = shape.seconds(body["closed_at"])
+    return Closing(body["id"], body["member"], body["size"], body["root"], closed_at, body["successor"])
+
+
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Entry]]] = {
     "member": _member,
     "key": _key,
     "node": _node,
     "witnessing": _witnessing,
+    "closing": _closing,
     "resource": _resource,
     "rule": _rule,
 }
@@ -365,6 +397,13 @@ def _witnessing_contradicts(body: Mapping[str, Any]) -> str | None:
     return None if all(map(_is_shielded, witnesses)) else "TLS and its certificate are mandatory off loopback"
 
 
+def _closing_contradicts(body: Mapping[str, Any]) -> str | None:
+    logs = [body["id"], body["successor"] or body["id"]]
+    if not all(one.startswith(f"{body['member']}/") for one in logs):
+        return "the log, or the one that follows, is another member's"
+    return "a log does not follow itself" if body["successor"] == body["id"] else None
+
+
 def _is_loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(urlsplit(address).hostname or "").is_loopback
@@ -382,5 +421,6 @@ _CONTRADICTIONS: Final[Mapping[str, shape.Contradiction]] = {
     "key": _key_contradicts,
     "node": _node_contradicts,
     "witnessing": _witnessing_contradicts,
+    "closing": _closing_contradicts,
     "resource": _resource_contradicts,
 }

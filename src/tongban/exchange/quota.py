@@ -71,6 +71,10 @@ class Quotas:
         window.calls += 1
         window.persons += persons
 
+    def spent(self) -> list[tuple[str, int, int]]:
+        """Calls and persons by scope, in the windows that are open."""
+        return [(scope, window.calls, window.persons) for scope, window in self._windows.items()]
+
     def forget(self, before: float) -> None:
         """Drop the counters of windows that began before; for scopes that come and go, such as cases."""
         self._windows = {scope: held for scope, held in self._windows.items() if held.start >= before}

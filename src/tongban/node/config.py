@@ -125,6 +125,7 @@ class Limits:
     dates_a_person: int = 1
     dates_of_batches: int = 3
     date_days: int = 30
+    key_settle_seconds: int = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tongban.exchange.directory import Directory
 from tongban.exchange.listing import Witness, Witnessing
 from tongban.kit.durable import write_durably
-from tongban.kit.errors import Corrupt
+from tongban.kit.errors import Corrupt, Unavailable
 from tongban.kit.keys import PublicKey
 from tongban.node.source import DirectorySource, whole
 from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, parse, verify
 from tongban.tlog.cosignature import Cosigned, Quorum, cosigners, key_hash
+from tongban.tlog.history import COSIGNED, COSIGNED_ALL, History
 from tongban.tlog.log import Log
 from tongban.tlog.witness import request
 
@@ -29,7 +30,9 @@ _told = logging.getLogger("tongban.node")
 
 #: Seconds for one witness to answer.
 PATIENCE = 5
-_COSIGNED = "cosigned"
+#: Seconds between two cosigned heads that are kept for ever: what a stolen key signed is told from what it signed
+#: before by the last of them.
+KEPT_EVERY = 600
 #: Seconds after which a head that has not changed is shown again: whoever reads it sees that nothing newer is hidden.
 AGAIN = 60
 
@@ -40,6 +43,26 @@ class LogContradicted(Corrupt):
     code = "node.log_contradicted"
     message = "Witness {witness} saw this log with {size} entries, signed by this node's own key; here it is another."
     remedy = "Stop. If the folder came from a backup, bring back the newest one; else find out who else holds the key."
+
+
+class LogClosed(Corrupt):
+    """The member's root has ended this log."""
+
+    code = "node.log_closed"
+    message = "The member of this node closed its log with {size} entries; nothing is added to it any more."
+    remedy = "Run the node that follows it; see docs/howto/compromised_key.md."
+
+
+class CopyUnconfirmed(Unavailable):
+    """A log that was brought back, and too few who can say whether it is the newest."""
+
+    code = "node.copy_unconfirmed"
+    message = "This log was brought here from elsewhere; {said} witnesses say what they saw of it last, {wanted} must."
+    remedy = "Start again when the directory and the witnesses can be reached; until then nobody knows what is missing."
+
+
+#: Witnesses that must say what they saw of a log that was brought back.
+PEERS = 2
 
 
 class Standing(NamedTuple):
@@ -58,37 +81,64 @@ class Cosigning:
         """`newest`: the head to be shown; the log's newest if left out."""
         self._log, self._source = log, source
         self._newest = newest or (lambda: log.note)
-        self._path = log.directory / _COSIGNED
+        self._path = log.directory / COSIGNED
+        self._history = History(log.directory, COSIGNED, COSIGNED_ALL)
+        self._kept_at = 0.0  #: by the witnesses' clocks
         self._sizes: dict[str, int] = {}  #: what each witness is known to have seen last
         self._session: aiohttp.ClientSession | None = None
         self._shown: tuple[bytes, Witnessing] | None = None  #: what enough have seen last, and of whom enough
         self._shown_at = 0.0
         self.shown = self._kept()
         self.standing: Standing | None = None
+        self._contradicted: LogContradicted | None = None
 
     @property
     def head(self) -> bytes | None:
-        return self.shown or self._newest()
+        """None too once a second history is proven: a reader is shown neither."""
+        return None if self._contradicted else self.shown or self._newest()
 
-    async def confirm(self) -> None:
-        """Ask every witness that answers what it saw last. Raises LogContradicted."""
+    async def confirm(self, copied: bool = False) -> None:
+        """Ask every witness that answers what it saw last. Raises LogContradicted, LogClosed.
+
+        copied: the log was brought here from elsewhere. Then PEERS witnesses must say what they saw: whoever keeps
+        silent may be the one who saw more. Raises CopyUnconfirmed.
+        """
         directory = self._source.current
-        if directory is None or directory.witnessing is None:
+        self._check_closed(directory)
+        if directory is None:
+            if copied:
+                raise CopyUnconfirmed(said=0, wanted=PEERS)
             return
-        witnesses = directory.witnessing.of(self._log.origin)
-        for witness, note in zip(witnesses, await self._all(self._remembered(one) for one in witnesses), strict=True):
-            if note is not None:
+        witnesses = directory.witnessing.of(self._log.origin) if directory.witnessing else ()
+        said = 0
+        for witness, (status, note) in zip(witnesses, await self._all(map(self._asked, witnesses)), strict=True):
+            if status == 200 and _own_head(directory, self._log.origin, note) is not None:
                 self._compare(directory, witness, note)
+                said += 1
+            elif status == 404 and witness.name not in self._known_to():
+                said += 1
+            elif status == 404:
+                # Its cosignature stands in our own folder: it has forgotten, and says nothing of what came since.
+                _told.warning("witness %s has forgotten this log", witness.name)
+        wanted = min(PEERS, len(witnesses))
+        if copied and said < wanted:
+            raise CopyUnconfirmed(said=said, wanted=wanted)
 
     async def show(self) -> None:
         """Show the newest head to all witnesses, and keep what enough of them have cosigned.
 
-        Raises LogContradicted, after the log was stopped.
+        Raises LogContradicted, LogClosed, after the log was stopped.
         """
-        directory, note = self._source.current, self._newest()
+        self._check_closed(self._source.current)
+        directory, note, now = self._source.current, self._newest(), asyncio.get_running_loop().time()
+        if self._contradicted is not None:
+            # It does not pass; once a minute is enough to say so.
+            if now < self._shown_at + AGAIN:
+                return
+            self._shown_at = now
+            raise self._contradicted
         if directory is None or directory.witnessing is None or note is None:
             return
-        now = asyncio.get_running_loop().time()
         if self._shown == (note, directory.witnessing) and now < self._shown_at + AGAIN:
             return
         quorum = directory.witnessing.quorum(self._log.origin)
@@ -101,6 +151,11 @@ class Cosigning:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+    def _check_closed(self, directory: Directory | None) -> None:
+        if directory is not None and (closing := directory.closings.get(self._log.origin)) is not None:
+            self._log.stop(LogClosed.code)
+            raise LogClosed(size=closing.size)
 
     # --- one witness ----------------------------------------------------------------------------------
 
@@ -138,9 +193,19 @@ class Cosigning:
         return [line.written() for line in parse(note + said)[2] if line[:2] == its][-1]
 
     async def _remembered(self, witness: Witness) -> bytes | None:
-        digest = sha256(self._log.origin.encode()).hexdigest()
-        status, said = await self._ask(witness, "GET", f"/witnessed/{digest}", b"")
+        status, said = await self._asked(witness)
         return said if status == 200 else None
+
+    async def _asked(self, witness: Witness) -> tuple[int, bytes]:
+        digest = sha256(self._log.origin.encode()).hexdigest()
+        return await self._ask(witness, "GET", f"/witnessed/{digest}", b"")
+
+    def _known_to(self) -> set[str]:
+        """Witnesses whose line stands below the head that was shown last."""
+        try:
+            return {line.name for line in parse(self.shown)[2]} if self.shown else set()
+        except CheckpointInvalid:
+            return set()
 
     def _compare(self, directory: Directory, witness: Witness, note: bytes) -> None:
         """Raises LogContradicted: `note` carries our own signature, and is no head of the log here."""
@@ -149,9 +214,9 @@ class Cosigning:
             return
         if head.size <= self._log.tree.size and self._log.tree.root_at(head.size) == head.root:
             return
-        error = LogContradicted(witness=witness.name, size=head.size)
-        self._log.stop(error.code)
-        raise error
+        self._contradicted = LogContradicted(witness=witness.name, size=head.size)
+        self._log.stop(self._contradicted.code)
+        raise self._contradicted
 
     # --- keeping --------------------------------------------------------------------------------------
 
@@ -163,9 +228,16 @@ class Cosigning:
             return False
         self.standing = Standing(head.size, tuple(seen), quorum.k, quorum.outside_seen(seen))
         if cosigned != self.shown:
-            write_durably(self._path, cosigned)
+            self._write(cosigned, max((one.time for one in seen), default=0))
             self.shown = cosigned
         return True
+
+    def _write(self, cosigned: bytes, time: int) -> None:
+        if time < self._kept_at + KEPT_EVERY:
+            write_durably(self._path, cosigned)
+            return
+        self._history.add(cosigned)
+        self._kept_at = time
 
     def _kept(self) -> bytes | None:
         """The head shown before this start; one that is no head of this log is not shown again."""

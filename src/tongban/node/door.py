@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
@@ -25,12 +26,13 @@ from tongban.kit import canonical
 from tongban.kit.clock import Clock, stamp
 from tongban.kit.errors import Refused, TongbanError, Unavailable
 from tongban.kit.keys import SigningKey
-from tongban.node.app import Scope, Send, refused_reply, send_reply
+from tongban.node.app import Scope, Send, code_in, refused_reply, send_reply
 from tongban.node.body import BodyReader, Receive
 from tongban.node.config import DoorSystem, NodeConfig
 from tongban.node.gate import Reply
 from tongban.node.held_rounds import OPEN_STAGES, PERSON_ACTS, HeldRounds, Said
-from tongban.node.outlet import Outgoing, Outlet
+from tongban.node.metrics import ANSWERED, TYPE, Counts, outcome_of
+from tongban.node.outlet import Incoming, Outgoing, Outlet
 from tongban.node.questions import WORDS
 from tongban.node.source import DirectorySource
 from tongban.tlog.log import Log
@@ -54,7 +56,7 @@ class DoorApp:
     def __init__(
         self,
         config: NodeConfig,
-        ticket_key: SigningKey,
+        ticket_key: Callable[[], SigningKey],
         source: DirectorySource,
         outlet: Outlet,
         log: Log,
@@ -62,8 +64,10 @@ class DoorApp:
         clock: Clock,
         rounds: HeldRounds,
         health: Callable[[], dict[str, Any]],
+        metrics: Callable[[], bytes],
     ) -> None:
-        self._rounds, self._health = rounds, health
+        self._rounds, self._health, self._metrics = rounds, health, metrics
+        self.counts = Counts()
         self._config, self._ticket_key, self._source, self._outlet = config, ticket_key, source, outlet
         self._log, self._bodies, self._clock = log, bodies, clock
         self._tokens = {system.token_sha256: system for system in config.systems if system.token_sha256}
@@ -92,6 +96,8 @@ class DoorApp:
             return self._grants(system)
         if (method, path) == ("GET", "/door/v1/health"):
             return _json(self._health())
+        if (method, path) == ("GET", "/metrics"):
+            return Reply(200, [(b"content-type", TYPE)], self._metrics())
         operator = headers.get("tongban-operator", "")
         if not operator:
             return refused_reply(_NO_OPERATOR)
@@ -139,7 +145,9 @@ class DoorApp:
         outgoing = self._outgoing(grant, operator, headers, body)
         if isinstance(outgoing, Refused):
             return refused_reply(outgoing)
+        began = time.perf_counter()
         incoming = await self._outlet.ask(outgoing)
+        self.counts.took(call, _outcome(incoming), began)
         if isinstance(incoming, Refused):
             return refused_reply(incoming)
         receipt = orjson.dumps(incoming.receipt.to_json())
@@ -183,7 +191,7 @@ class DoorApp:
         now = self._clock.seconds()
         try:
             text = ticket.issue_round(
-                self._ticket_key,
+                self._ticket_key(),
                 id=secrets.token_urlsafe(16),
                 consumer=self._config.member,
                 provider=grant.provider,
@@ -227,7 +235,7 @@ class DoorApp:
     def _open_case(self, purpose: str, case: str, subjects: list[Subject], at: str) -> str:
         now = self._clock.seconds()
         return ticket.issue_case(
-            self._ticket_key,
+            self._ticket_key(),
             id=secrets.token_urlsafe(16),
             consumer=self._config.member,
             purpose=purpose,
@@ -293,6 +301,12 @@ class DoorApp:
             for one in usable
         ]
         return _json({"member": self._config.member, "directory": directory.version, "grants": listed})
+
+
+def _outcome(incoming: Incoming | Refused) -> str:
+    if isinstance(incoming, Refused):
+        return outcome_of(incoming.code)
+    return ANSWERED if incoming.status == 200 else code_in(incoming.body)
 
 
 def _text_digest(directory: Directory, grant: Grant) -> str | None:

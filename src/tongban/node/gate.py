@@ -22,7 +22,7 @@ import orjson
 from tongban.exchange import ask
 from tongban.exchange import grant as grants
 from tongban.exchange import ticket as tickets
-from tongban.exchange.directory import Directory
+from tongban.exchange.directory import UNKNOWN_KEY, Directory
 from tongban.exchange.envelope import JSON, Envelope, Headers, answer_type, fresh, read_request, sign_answer
 from tongban.exchange.grant import Grant
 from tongban.exchange.rate import Buckets
@@ -100,7 +100,7 @@ class Gate:
     def __init__(
         self,
         config: NodeConfig,
-        key: SigningKey,
+        key: Callable[[], SigningKey],
         source: DirectorySource,
         log: Log,
         journal: Journal,
@@ -108,6 +108,7 @@ class Gate:
         bodies: BodyReader,
         clock: Clock,
     ) -> None:
+        """`key` gives the key that signs answers now."""
         self._config, self._key, self._source, self._log = config, key, source, log
         self._journal, self._desks, self._bodies, self._clock = journal, desks, bodies, clock
         self._rate = Buckets(config.limits.calls_per_second, config.limits.burst)
@@ -122,7 +123,11 @@ class Gate:
         if isinstance(envelope, Refused):
             return self._turned_away(envelope, peer, now)
         directory = self._source.current
-        if refused := self._stranger(envelope, directory, now):
+        refused = self._stranger(envelope, directory, now)
+        if refused is UNKNOWN_KEY and directory is not None and await self._newer(envelope, directory):
+            directory = self._source.current
+            refused = self._stranger(envelope, directory, now)
+        if refused:
             return self._turned_away(refused, peer, now)
         assert directory is not None
         try:
@@ -179,6 +184,10 @@ class Gate:
         if refused := fresh(envelope, now):
             return refused
         return self._journal.nonces.refusal(envelope.key_id, envelope.nonce, envelope.created, now)
+
+    async def _newer(self, envelope: Envelope, directory: Directory) -> bool:
+        """Whether there is a newer directory: it may list a member's new key. Nobody looks for a stranger's sake."""
+        return envelope.consumer in directory.members and await self._source.look_again(directory)
 
     def _turned_away(self, refused: Refused, peer: str, now: float) -> Reply:
         self._journal.strangers.count(refused.code, peer)
@@ -242,7 +251,8 @@ class Gate:
     async def _settle(self, admitted: Admitted, answered: Answered) -> tuple[Reply, Remembered | None]:
         envelope = admitted.envelope
         digest = hashlib.sha256(answered.body).digest()
-        record = self._record(envelope, admitted.at, 200, digest)
+        key = self._key()
+        record = self._record(envelope, admitted.at, 200, digest, key)
         record["outcome"] = answered.outcome
         record["directory"] = admitted.directory.version
         record["evaluated"] = admitted.ticket.at
@@ -260,7 +270,7 @@ class Gate:
         if answered.definitive:
             occasion = occasion_of(admitted.ticket)
             remembered = Remembered(envelope.intent, entry.index, int(admitted.now), occasion)
-        return self._signed(envelope, 200, answered.body, digest, entry, admitted.now), remembered
+        return self._signed(key, envelope, 200, answered.body, digest, entry, admitted.now), remembered
 
     async def _once_more(self, admitted: Admitted, known: Remembered, receive: Receive) -> Reply:
         """A repeat, if its key has one left. Only those that are given count, as only they are logged as one."""
@@ -288,10 +298,11 @@ class Gate:
         if body is None:
             return await self._refuse(envelope, Refused("exchange.answer_gone", "the stored answer is gone"), now)
         digest = hashlib.sha256(body).digest()
-        record = self._record(envelope, stamp(now), 200, digest)
+        key = self._key()
+        record = self._record(envelope, stamp(now), 200, digest, key)
         record["repeat_of"] = known.index
         entry = await self._log.append({"kind": "repeat", "n": 0}, record)
-        return self._signed(envelope, 200, body, digest, entry, now)
+        return self._signed(key, envelope, 200, body, digest, entry, now)
 
     async def _uncovered(self, admitted: Admitted, receive: Receive) -> Refused | None:
         """Why the ticket does not cover a repeat. A batch's key column was compared already."""
@@ -314,20 +325,21 @@ class Gate:
             return self._counted(envelope, refused, now)
         body, status = _said(refused, now), status_of(refused.code)
         digest = hashlib.sha256(body).digest()
-        record = self._record(envelope, stamp(now), status, digest)
+        key = self._key()
+        record = self._record(envelope, stamp(now), status, digest, key)
         record["code"] = refused.code
         entry = await self._log.append({"kind": "refused", "n": 1}, record)
-        return self._signed(envelope, status, body, digest, entry, now)
+        return self._signed(key, envelope, status, body, digest, entry, now)
 
     def _counted(self, envelope: Envelope, refused: Refused, now: float) -> Reply:
         """A refusal that becomes no entry of its own, and so carries no signature."""
         self._journal.strangers.count(refused.code, envelope.consumer)
         return Reply(status_of(refused.code), [(b"content-type", JSON.encode())], _said(refused, now))
 
-    def _record(self, envelope: Envelope, at: str, status: int, digest: bytes) -> dict[str, Any]:
+    def _record(self, envelope: Envelope, at: str, status: int, digest: bytes, key: SigningKey) -> dict[str, Any]:
         """What every entry about a call holds, whatever came of it; in the order in which it will be written."""
         return {
-            "answer_key": self._key.id,
+            "answer_key": key.id,
             "at": at,
             "base": envelope.base.decode(),
             "body": digest.hex(),
@@ -351,9 +363,12 @@ class Gate:
             "status": status,
         }
 
-    def _signed(self, envelope: Envelope, status: int, body: bytes, digest: bytes, entry: Any, now: float) -> Reply:
+    def _signed(
+        self, key: SigningKey, envelope: Envelope, status: int, body: bytes, digest: bytes, entry: Any, now: float
+    ) -> Reply:
+        """`key`: the one that the entry's record names."""
         signed = sign_answer(
-            self._key,
+            key,
             status=status,
             content_type=answer_type(envelope.call, status),
             content_digest=digest,

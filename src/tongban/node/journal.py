@@ -231,6 +231,11 @@ class Journal:
         self.quotas.forget(now - LONGEST_WINDOW)
         self.dates.forget(now)
 
+    @property
+    def running(self) -> int:
+        """First answers that are being made."""
+        return len(self._running)
+
     # --- quota ----------------------------------------------------------------------------------------
 
     def reserve(self, grant: Grant, ticket: Ticket, now: float) -> Reservation | Refused:

@@ -7,13 +7,13 @@ An answer without an entry, a leaf and a good signature of the provider is no an
 
 import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tongban.exchange import client
 from tongban.exchange.client import Answer, Prepared
-from tongban.exchange.directory import Directory
+from tongban.exchange.directory import UNKNOWN_KEY, Directory
 from tongban.exchange.envelope import LONGEST_ANSWER, Call
 from tongban.exchange.grant import Grant
 from tongban.exchange.receipt import Receipt
@@ -62,8 +62,17 @@ class Outlet:
     """Makes calls for the own department's systems."""
 
     def __init__(
-        self, member: str, key: SigningKey, source: DirectorySource, log: Log, asked: Asked, clock: Clock
+        self,
+        member: str,
+        key: Callable[[], SigningKey],
+        source: DirectorySource,
+        log: Log,
+        asked: Asked,
+        clock: Clock,
+        promised: Callable[[int, str, int, str, int], None],
     ) -> None:
+        """`key` gives the key that signs calls now; `promised` is told of each receipt (`Proving.promised`)."""
+        self._promised = promised
         self._member, self._key, self._source, self._log, self._clock = member, key, source, log, clock
         self._asked = asked
         self._session: aiohttp.ClientSession | None = None
@@ -80,12 +89,16 @@ class Outlet:
         # Keys of an expired directory may have been revoked long ago: no answer could be believed.
         if refused := directory.refusal(now):
             return refused
-        prepared = self._prepared(outgoing, now)
-        own = await self._committed(outgoing, prepared, now)
+        key = self._key()
+        prepared = self._prepared(outgoing, key, now)
+        own = await self._committed(outgoing, prepared, key.id, now)
         sent = await self._send(node.address, node.certificate, prepared)
         if isinstance(sent, Refused):
             return sent
         answer = self._judged(directory, prepared, *sent)
+        if answer is UNKNOWN_KEY and await self._source.look_again(directory):
+            # The provider's new key may be listed by now.
+            answer = self._judged(self._source.current or directory, prepared, *sent)
         if isinstance(answer, Refused):
             return answer
         answer_entry = await self._commit_answer(own, answer, outgoing.persons)
@@ -98,7 +111,7 @@ class Outlet:
 
     # --- out ------------------------------------------------------------------------------------------
 
-    def _prepared(self, outgoing: Outgoing, now: float) -> Prepared:
+    def _prepared(self, outgoing: Outgoing, key: SigningKey, now: float) -> Prepared:
         grant = outgoing.grant
         call = Call(
             call=grant.call,
@@ -113,21 +126,21 @@ class Outlet:
             operator=outgoing.operator,
             idempotency=outgoing.idempotency,
         )
-        return client.prepare(self._key, call, outgoing.body, nonce=secrets.token_urlsafe(18), now=now)
+        return client.prepare(key, call, outgoing.body, nonce=secrets.token_urlsafe(18), now=now)
 
-    async def _committed(self, outgoing: Outgoing, prepared: Prepared, now: float) -> int:
+    async def _committed(self, outgoing: Outgoing, prepared: Prepared, key: str, now: float) -> int:
         """The question is in our own log, and of a batch the keys are kept until its persons are."""
         if outgoing.keys is None:
-            return await self._commit_request(outgoing, prepared, now)
+            return await self._commit_request(outgoing, prepared, key, now)
         await self._asked.keep(outgoing.keys, outgoing.body)
         own: int | None = None
         try:
-            own = await self._commit_request(outgoing, prepared, now)
+            own = await self._commit_request(outgoing, prepared, key, now)
         finally:
             self._asked.logged(outgoing.keys, own, outgoing.persons)
         return own
 
-    async def _commit_request(self, outgoing: Outgoing, prepared: Prepared, now: float) -> int:
+    async def _commit_request(self, outgoing: Outgoing, prepared: Prepared, key: str, now: float) -> int:
         """The look is in our own log before anybody else hears of it: index of its entry."""
         call, signed = prepared.call, prepared.signed
         record = {
@@ -141,7 +154,7 @@ class Outlet:
             "purpose": call.purpose,
             "case": outgoing.case,
             "operator": outgoing.operator,
-            "key": self._key.id,
+            "key": key,
             "idempotency": outgoing.idempotency,
             "intent": signed.intent,
             "request": signed.request_digest,
@@ -197,9 +210,9 @@ class Outlet:
         )
 
     async def _commit_answer(self, own: int, answer: Answer, persons: int) -> int:
-        envelope = answer.envelope
+        envelope, now = answer.envelope, self._clock.seconds()
         record = {
-            "at": stamp(self._clock.seconds()),
+            "at": stamp(now),
             "request_entry": own,
             "entry": envelope.entry,
             "leaf": envelope.leaf,
@@ -211,4 +224,5 @@ class Outlet:
             "signature": base64.b64encode(envelope.signature).decode(),
         }
         entry = await self._log.append({"kind": "answer", "n": persons}, record)
+        self._promised(entry.index, envelope.origin, envelope.entry, envelope.leaf, int(now))
         return entry.index

@@ -20,25 +20,32 @@ from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import Any
 
+from tongban.calendar.day import day_of
 from tongban.exchange.directory import Directory
 from tongban.identity.identifiers import IdentifierInvalid
-from tongban.kit.clock import Clock, MachineClock
+from tongban.kit.clock import Clock, MachineClock, stamp
 from tongban.kit.errors import Invalid, TongbanError
 from tongban.kit.keys import PublicKey, SigningKey, read_key
+from tongban.node import operation
 from tongban.node.adapters import connect
 from tongban.node.adapters.register import Bounds, Register
+from tongban.node.alarms import Alarm, of_directory, of_keys, of_log
 from tongban.node.app import ExchangeApp
 from tongban.node.asked import Asked
+from tongban.node.backup import is_copy, settle
 from tongban.node.body import BodyReader
 from tongban.node.config import NodeConfig, RegisterConfig
-from tongban.node.cosigning import Cosigning, LogContradicted, Standing
+from tongban.node.cosigning import CopyUnconfirmed, Cosigning, LogClosed, LogContradicted, Standing
 from tongban.node.days import Days
 from tongban.node.door import DoorApp
 from tongban.node.gate import Gate
 from tongban.node.journal import Journal
+from tongban.node.metrics import rendered
 from tongban.node.open_log import OpenLog
 from tongban.node.outlet import Outlet
+from tongban.node.own_keys import OwnKeys, take_over
 from tongban.node.persons import Persons
+from tongban.node.proving import Proving
 from tongban.node.query import QueryDesk
 from tongban.node.questions import Questions
 from tongban.node.sealed import SealedLog
@@ -53,7 +60,8 @@ from tongban.tlog.witness import Witness, WitnessDamaged, damaged
 
 _log = logging.getLogger("tongban.node")
 
-CHECKPOINT_SECONDS, PERSONS_SECONDS, DAYS_SECONDS, HOUR = 5, 2, 5, 3600
+CHECKPOINT_SECONDS, PERSONS_SECONDS, DAYS_SECONDS, KEYS_SECONDS, HOUR = 5, 2, 5, 1, 3600
+PROVE_SECONDS, ALARM_SECONDS, COPY_SECONDS = 10, 15, 20
 #: Snapshots of facts that stay beside those that an open round has pinned.
 SNAPSHOTS_KEPT = 3
 _PR_SET_PDEATHSIG = 1
@@ -132,11 +140,27 @@ class Node:
     bodies: BodyReader
     registers: Mapping[str, Register]
     cosigning: Cosigning
+    keys: OwnKeys
+    proving: Proving
+    started: float
 
     def answers(self) -> bool:
         """Whether it takes calls: all that a stranger is told."""
         directory = self.source.current
         return directory is not None and directory.refusal(self.clock.seconds()) is None and not self.log.stopped
+
+    def alarms(self) -> list[Alarm]:
+        """What needs a person now."""
+        now, directory = self.clock.seconds(), self.source.current
+        standing, today = self.cosigning.standing, day_of(now)
+        seen = max((one.time for one in standing.seen), default=self.started) if standing else self.started
+        wanted = directory.witnessing.k if directory and directory.witnessing else 0
+        late = len(self.proving.late(operation.number("unproven_seconds", today)))
+        return [
+            *of_keys(self.keys.ends(), now),
+            *of_directory(directory, now),
+            *of_log(late, self.proving.broken, now - seen, wanted, today),
+        ]
 
     def health(self) -> dict[str, Any]:
         """What the own department may know, at the door: whether it answers, from which directory, how full its log."""
@@ -151,6 +175,9 @@ class Node:
             "ignored": len(directory.ignored) if directory else 0,
             "entries": self.log.tree.size,
             "witnessed": _standing(self.cosigning.standing),
+            "keys": {role: {"key": id, "until": end and stamp(end)} for role, (id, end) in self.keys.ends().items()},
+            "unproven": len(self.proving.open),
+            "alarms": [{"code": one.code, "what": one.what, "remedy": one.remedy} for one in self.alarms()],
             "mode": self.config.mode,
         }
 
@@ -165,10 +192,9 @@ def _standing(standing: Standing | None) -> dict[str, Any] | None:
 def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | None = None) -> Node:
     """Open everything. Raises FileInvalid, KeyFileInvalid, and the log's own errors when it must not start."""
     floored = FlooredClock(clock or MachineClock())
-    key = online_key(config, pass_phrase)
-    ticket_key = read_key(config.folder / "keys" / "ticket.json", pass_phrase)
     source = DirectorySource(config.directory, config.folder / "directory.json", config.directory_root, floored)
-    log = _opened(config, key, floored, source)
+    keys = OwnKeys(config.folder, source, floored, config.limits.key_settle_seconds, pass_phrase)
+    log = _opened(config, keys.online(), floored, source)
     journal = Journal(log, config.limits, floored.seconds())
     floored.floor = journal.latest
     persons = Persons(log, Spool(config.folder / "spool"))
@@ -176,13 +202,14 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
     store = FactStore(config.folder / "facts")
     desks = _desks(config, log, journal, persons, registers, store)
     bodies = BodyReader(config.limits.body_seconds)
-    gate = Gate(config, key, source, log, journal, desks, bodies, floored)
+    gate = Gate(config, keys.online, source, log, journal, desks, bodies, floored)
     asked = Asked(log, Spool(config.folder / "asked"))
     days = Days(log, floored, lambda: _settled(persons, asked))
-    outlet = Outlet(config.member, key, source, log, asked, floored)
+    proving = Proving(log, config.folder, source, floored)
+    outlet = Outlet(config.member, keys.online, source, log, asked, floored, proving.promised)
     node = Node(
         config, floored, log, source, journal, persons, asked, days, store, gate, outlet,
-        None, None, bodies, registers, Cosigning(log, source, _head_of(log)),  # type: ignore[arg-type]
+        None, None, bodies, registers, Cosigning(log, source, _head_of(log)), keys, proving, floored.seconds(),  # type: ignore[arg-type]
     )  # fmt: skip
     witness, origins = _witness(config, source, floored, pass_phrase)
     for error in damaged_memory(config, source.current):
@@ -193,7 +220,8 @@ def build(config: NodeConfig, clock: Clock | None = None, pass_phrase: str | Non
         lambda: _witnesses(source, log.origin), sealed=config.sealed > 0,
     )  # fmt: skip
     node.exchange = ExchangeApp(gate, node.answers, open_log)
-    node.door = DoorApp(config, ticket_key, source, outlet, log, bodies, floored, journal.rounds, node.health)
+    told = node.health, lambda: rendered(node)
+    node.door = DoorApp(config, keys.ticket, source, outlet, log, bodies, floored, journal.rounds, *told)
     return node
 
 
@@ -374,25 +402,32 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     for resource in config.resources:
         erase_abandoned(node.store.place(resource))
     await node.source.pull()
+    words = ("header_seconds", "header_bytes", "connections_per_address")
+    patience: dict[str, Any] = {word: getattr(config.limits, word) for word in words}
+    tls, at_door = tls_files(config), door_socket(config)
+    at_exchange, tasks = server(node.exchange, **patience, **tls), list[asyncio.Task[Any]]()
+    # A copy is a witness to others while it asks them; any other node is not there before it may be.
+    bound = listening(config.host, config.port) if is_copy(node.log.directory) else None
+    if bound is not None:
+        tasks.append(asyncio.create_task(_served(at_exchange, bound)))
     try:
-        await node.cosigning.confirm()
-    except LogContradicted:
+        await _confirmed(node)
+    except (LogContradicted, LogClosed, CopyUnconfirmed):
         await node.cosigning.close()
         raise
+    exchange = bound or listening(config.host, config.port)
+    servers = [(at_exchange, exchange)]
+    settle(node.log.directory)
+    node.exchange.waiting = False
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    tls, at_door = tls_files(config), door_socket(config)
-    exchange = listening(config.host, config.port)
-    words = ("header_seconds", "header_bytes", "connections_per_address")
-    patience = {word: getattr(config.limits, word) for word in words}
-    servers = [(server(node.exchange, **patience, **tls), exchange)]
     if at_door:
         servers.append((server(node.door, **patience), listening_at(at_door)))
     if config.door_port:
         servers.append((server(node.door, **patience), listening("127.0.0.1", config.door_port)))
-    tasks = [asyncio.create_task(_served(one, bound)) for one, bound in servers]
+    tasks += [asyncio.create_task(_served(one, bound)) for one, bound in servers[len(tasks) :]]
     tasks += [asyncio.create_task(job) for job in _jobs(node)]
     _settle_garbage()
     ready(exchange.getsockname()[1])
@@ -406,10 +441,30 @@ async def serve(node: Node, ready: Callable[[int], None]) -> None:
     gc.unfreeze()
     await node.outlet.close()
     await node.cosigning.close()
+    await node.proving.close()
     for last in (_persons, _hourly):
         with contextlib.suppress(TongbanError, OSError):
             await last(node)
     node.log.close()
+
+
+async def _confirmed(node: Node) -> None:
+    """Done when the log here is known to hold what its witnesses have seen.
+
+    One that was brought back waits for them a while, and is a witness itself meanwhile: if all nodes of a city were
+    brought back at once, each would wait for the others. Raises LogContradicted, LogClosed, CopyUnconfirmed.
+    """
+    loop, copied = asyncio.get_running_loop(), is_copy(node.log.directory)
+    ends = loop.time() + COPY_SECONDS
+    node.exchange.waiting = copied
+    while True:
+        try:
+            return await node.cosigning.confirm(copied)
+        except CopyUnconfirmed:
+            if loop.time() >= ends:
+                raise
+        await asyncio.sleep(1)
+        await node.source.pull()
 
 
 def _settle_garbage() -> None:
@@ -426,11 +481,15 @@ async def _served(one: Any, bound: Any) -> None:
 
 
 def _jobs(node: Node) -> list[Coroutine[Any, Any, None]]:
+    told: dict[str, float] = {}
     return [
         node.source.run(node.config.pull_seconds),
         node.bodies.sweep(),
         _every(CHECKPOINT_SECONDS, lambda: _checkpoint(node)),
         _every(CHECKPOINT_SECONDS, node.cosigning.show),
+        _every(PROVE_SECONDS, node.proving.turn),
+        _every(ALARM_SECONDS, lambda: _alarms(node, told)),
+        _every(KEYS_SECONDS, lambda: take_over(node.keys, node.log, node.config.member, node.clock)),
         _every(PERSONS_SECONDS, lambda: _due_persons(node)),
         _every(DAYS_SECONDS, node.days.publish),
         _every(HOUR, lambda: _hourly(node)),
@@ -458,6 +517,15 @@ async def _checkpoint(node: Node) -> None:
     directory = node.source.current
     issued_at = directory.head.issued_at if directory else 0
     node.clock.floor = max(node.clock.floor, node.journal.latest, issued_at)
+
+
+async def _alarms(node: Node, told: dict[str, float]) -> None:
+    """Tell each alarm when it comes, and again every hour that it lasts."""
+    now = node.clock.seconds()
+    for one in node.alarms():
+        if now >= told.get(one.code, 0.0) + HOUR:
+            told[one.code] = now
+            _log.warning("%s: %s. %s", one.code, one.what, one.remedy)
 
 
 async def _due_persons(node: Node) -> None:

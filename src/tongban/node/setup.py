@@ -1,5 +1,6 @@
 """Making a node's folder, looking it over, and reading its registers into facts."""
 
+import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
@@ -15,8 +16,10 @@ from tongban.kit.keys import new_key, read_key
 from tongban.node import config as configs
 from tongban.node.adapters import connect
 from tongban.node.adapters.register import Bounds, Register
+from tongban.node.alarms import ENDED, Ends, of_directory, of_keys
 from tongban.node.config import NodeConfig, ResourceConfig
 from tongban.node.findings import Finding, of_facts, of_spelling
+from tongban.node.own_keys import ROLES, place_of
 from tongban.node.program import damaged_memory, door_socket, online_key, open_registers, origin_of, tls_files
 from tongban.node.snapshots import Snapshot, erase_abandoned
 from tongban.node.source import DirectorySource
@@ -207,8 +210,17 @@ def _check_source(config: NodeConfig, source: DirectorySource) -> Iterator[Findi
         yield Finding("directory", False, why, "Run the node once, or check directory and directory_root.")
         return
     yield Finding("directory", True, "")
+    now = MachineClock().seconds()
+    for one in (*of_keys(_ends(config, source.current), now), *of_directory(source.current, now)):
+        yield Finding(one.code, one.code not in ENDED, one.what, one.remedy)
     yield from (_failed("witness", error) for error in damaged_memory(config, source.current))
     yield from _check_listed(config, source.current)
+
+
+def _ends(config: NodeConfig, directory: Directory) -> Ends:
+    """When the node's keys end; their names stand open in their files."""
+    ids = {role: str(json.loads(place_of(config.folder, role).read_bytes())["id"]) for role in ROLES}
+    return {role: (id, directory.key_ends_at(id) if id in directory.keys else None) for role, id in ids.items()}
 
 
 def _check_silence(config: NodeConfig, directory: Directory | None) -> Iterator[Finding]:

@@ -24,6 +24,8 @@ _log = logging.getLogger("tongban.node.directory")
 
 #: A directory of 10^5 grants has some 100 MB; more is not a directory.
 LARGEST = 256 * 1024 * 1024
+#: Seconds between two looks that others can bring about. A key signs later than that after it was published.
+AGAIN = 2
 #: Refusals that depend on this node's clock: the same directory may be adopted once that is set right.
 _OF_TIME = frozenset({"exchange.directory_ahead", "exchange.directory_expired", "exchange.root_expired"})
 _UNREADABLE = Refused("node.directory_unreadable", "the kept directory.json cannot be read")
@@ -54,6 +56,9 @@ class DirectorySource:
         self._memory = Memory()  #: of before this process
         self._seen: Any = None  #: file: (inode, mtime, size); address: ETag
         self._unkept = False  #: the disk did not take the directory in force
+        self._turn = asyncio.Lock()  #: one looks at a time
+        self._looked = 0.0  #: in the loop's time
+        self._looking: asyncio.Task[None] | None = None  #: on behalf of those who used an unknown key
 
     @property
     def memory_place(self) -> Path:
@@ -80,6 +85,26 @@ class DirectorySource:
 
     async def pull(self) -> bool:
         """Look once. True if a newer directory was adopted. Never raises for a source that is gone."""
+        async with self._turn:
+            return await self._pull()
+
+    async def look_again(self, known: Directory) -> bool:
+        """Look at once for one that is newer than `known`, for somebody used a key that it does not list.
+
+        Whoever makes keys up must not send this node to the bureau with each of them: it looks once in AGAIN seconds.
+        """
+        if self.current is not known:
+            return True
+        if self._looking is None or self._looking.done():
+            if not self._turn.locked() and asyncio.get_running_loop().time() < self._looked + AGAIN:
+                return False
+            self._looking = asyncio.create_task(self._look())
+        # A bureau that is slow must not hold up whoever asks: the look goes on, and the next one profits.
+        await asyncio.wait({self._looking}, timeout=AGAIN)
+        return self.current is not known
+
+    async def _pull(self) -> bool:
+        self._looked = asyncio.get_running_loop().time()
         try:
             fetched = await self._fetch()
         except OSError as error:
@@ -91,11 +116,14 @@ class DirectorySource:
         """Pull for ever, each time after `every` seconds give or take a tenth, so that nodes do not pull in step."""
         while True:
             await asyncio.sleep(every * random.uniform(0.9, 1.1))  # noqa: S311  jitter is no secret
-            try:
-                await self.pull()
-            except Exception as error:
-                # Whatever a source sends, the next one must be heard: it may revoke a key.
-                _log.error("directory not adopted: %s", type(error).__name__)
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            await self.pull()
+        except Exception as error:
+            # Whatever a source sends, the next one must be heard: it may revoke a key.
+            _log.error("directory not adopted: %s", type(error).__name__)
 
     def _take(self, raw: bytes, seen: Any) -> bool:
         adopted = self._judge(raw)

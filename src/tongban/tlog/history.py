@@ -12,6 +12,7 @@ from tongban.tlog.checkpoint import LARGEST, Checkpoint, CheckpointInvalid, veri
 
 _NEWEST = "checkpoint"
 _ALL = "checkpoints.log"
+COSIGNED, COSIGNED_ALL = "cosigned", "cosigned.log"
 
 
 class CheckpointUnreadable(Corrupt):
@@ -27,9 +28,9 @@ class CheckpointUnreadable(Corrupt):
 class History:
     """The checkpoint files of a log that this process owns."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._path = directory / _ALL
+    def __init__(self, directory: Path, newest: str = _NEWEST, every: str = _ALL) -> None:
+        self._directory, self._newest = directory, newest
+        self._path = directory / every
 
     def newest(self, origin: str, keys: Iterable[PublicKey]) -> tuple[Checkpoint, bytes] | None:
         """The newest checkpoint and its note; None for a log that has signed none. Raises CheckpointUnreadable."""
@@ -45,7 +46,7 @@ class History:
         """After a crash: cut a torn end of checkpoints.log, and publish `note` if the crash came before it."""
         self._cut(self._tail()[1])
         if note and note != self._published():
-            write_durably(self._directory / _NEWEST, note)
+            write_durably(self._directory / self._newest, note)
 
     def add(self, note: bytes) -> None:
         """Keep `note`, then publish it. Raises OSError; it may be kept then, and may be added again."""
@@ -53,7 +54,7 @@ class History:
         self._cut(torn)
         if notes[-1:] != [note]:
             self._keep(note)
-        write_durably(self._directory / _NEWEST, note)
+        write_durably(self._directory / self._newest, note)
 
     def _keep(self, note: bytes) -> None:
         data = note + b"\n"
@@ -71,7 +72,7 @@ class History:
 
     def _published(self) -> bytes:
         try:
-            return (self._directory / _NEWEST).read_bytes()
+            return (self._directory / self._newest).read_bytes()
         except FileNotFoundError:
             return b""
 
@@ -93,6 +94,13 @@ def split(data: bytes, *, from_start: bool = True) -> tuple[list[bytes], int]:
         parts = parts[2:] if parts[1:] and parts[1].startswith("— ".encode()) else parts[1:]
     notes = [b"%s\n\n%s\n" % (parts[at], parts[at + 1]) for at in range(0, len(parts) - 2, 2)]
     return notes, len(b"\n\n".join(parts[2 * len(notes) :]))
+
+
+def read_cosigned(directory: Path) -> list[bytes]:
+    """The heads that enough witnesses had seen, one for every ten minutes, and the newest such."""
+    kept, newest = directory / COSIGNED_ALL, directory / COSIGNED
+    notes = split(kept.read_bytes())[0] if kept.exists() else []
+    return [*notes, newest.read_bytes()] if newest.exists() else notes
 
 
 def read_all(directory: Path) -> tuple[list[bytes], bytes | None]:

@@ -163,6 +163,11 @@ class Log:
             self._newest = newest, note
         return self._newest[1]
 
+    def sign_with(self, key: SigningKey) -> None:
+        """Sign heads with `key` from now on, the present one first. Raises as `checkpoint`; it is tried again then."""
+        self._key, self._newest = key, None
+        self.checkpoint()
+
     def entries(self, start: int = 0) -> Iterator[Stored]:
         """The entries from index `start` to the newest durable one. Raises Damaged."""
         for index, framed in enumerate(self._storage.frames(start, self.tree.size), start):
