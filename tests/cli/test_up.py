@@ -27,6 +27,9 @@ def a_round_that_comes_to(monkeypatch: pytest.MonkeyPatch, **outcomes: Any) -> d
         def decide(self, _: Any) -> Any:
             return {"stage": "decided"}
 
+        def draws(self, _: Any) -> bool:
+            return True
+
         async def freeze(self, *_: Any) -> Any:
             return outcomes.get("frozen", {"stage": "frozen"})
 

@@ -175,7 +175,7 @@ class Disturbed:
             # 1: a department is silent; 3: the own node's door is shut. Anything else no repetition would heal.
             assert status in (0, 1, 3, -signal.SIGKILL), (step, status, said[-2000:])
 
-    def _run(self, step: str, kill: Kill | None) -> tuple[int, str]:
+    def _run(self, step: str, kill: Kill | None, idle: bool = False) -> tuple[int, str]:
         words = ("round", step, self.id, "--city", self.town.folder)
         more = ("--reviewer", REVIEWER) if step == "publish" else ()
         with subprocess.Popen(
@@ -183,7 +183,9 @@ class Disturbed:
             stderr=subprocess.STDOUT, text=True, errors="replace",
         ) as runner:  # fmt: skip
             if kill:
-                self._strike(kill, lambda: runner.pid if runner.poll() is None else None, lambda: runner.poll() is None)
+                self._strike(
+                    kill, lambda: runner.pid if runner.poll() is None else None, lambda: runner.poll() is None, idle
+                )
             said = runner.stdout.read() if runner.stdout else ""
         return runner.returncode, said
 
@@ -193,9 +195,21 @@ class Disturbed:
         node = self.chance.choice(self.town.nodes)
         return lambda: self.town.children().get(node)
 
-    def _strike(self, kill: Kill, pid: Callable[[], int | None], working: Callable[[], bool] = lambda: True) -> None:
-        """Wait until something is written, or the victim is done; a little more; then kill."""
-        self._wait_for_work(kill.delay, working)
+    def _strike(
+        self,
+        kill: Kill,
+        pid: Callable[[], int | None],
+        working: Callable[[], bool] = lambda: True,
+        idle: bool = False,
+    ) -> None:
+        """Wait until something is written, or the victim is done; a little more; then kill.
+
+        idle: nothing will be written, for everything is done already.
+        """
+        if idle:
+            time.sleep(kill.delay)
+        else:
+            self._wait_for_work(kill.delay, working)
         ends = time.monotonic() + 60
         while not kill.struck and time.monotonic() < ends and working():
             if (victim := pid()) is not None:
@@ -239,8 +253,9 @@ class Disturbed:
         if not self.town.orders.withdraw(kill):
             return
         if kill.role == "runner":
-            kill.delay = self.chance.random() / 3
+            # Before Python has read the program: a command with nothing to do is over in half a second.
+            kill.delay = self.chance.random() / 20
             while not kill.struck:
-                self._run("publish", kill)
+                self._run("publish", kill, idle=True)
         else:
             self._strike(kill, self._victim())

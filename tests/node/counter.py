@@ -135,7 +135,7 @@ class Counter:
         self.source = SimpleNamespace(current=adopted(entries), look_again=_nothing_newer)
         self.log, self.query, self.match = MemoryLog(), TestDesk(), TestDesk()
         config = NodeConfig(
-            Path(), PROVIDER_NODE, CIVIL_AFFAIRS, "127.0.0.1", 0, "demonstration", "", "", "", "", 20, "", 0, (),
+            Path(), PROVIDER_NODE, CIVIL_AFFAIRS, "127.0.0.1", 0, "demonstration", "", "", "", "", 20, 0, "", 0, (),
             {}, {}, self.limits,
         )  # fmt: skip
         self.journal = Journal(self.log, self.limits, NOON)  # type: ignore[arg-type]

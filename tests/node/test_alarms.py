@@ -154,7 +154,7 @@ def test_a_leaf_that_does_not_come_is_missed_after_two_minutes(place: Place, cap
 
 
 def test_a_receipt_is_not_forgotten_by_a_restart(place: Place) -> None:
-    with inside(place, "twin-forgetful", CONSUMER) as twin:
+    with inside(place, "twin-alarmed", CONSUMER) as twin:
 
         async def silent(*_: Any) -> None:
             return None

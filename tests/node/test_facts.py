@@ -37,7 +37,7 @@ from tongban.solution.package import load
 
 DAY = date(2014, 6, 9)
 EXAMPLES = count("oracle", 6, 2000)
-ORACLE = {register.name: register for register in oracle.REGISTERS}
+ORACLE = {register.name: register for register in oracle.REGISTERS if register.since <= DAY <= register.until}
 #: Resource → the registers that its facts are made of.
 RESOURCES = {
     "public_security/population": ("population",),
@@ -262,7 +262,7 @@ def expected(rows: Mapping[str, list[dict[str, Any]]]) -> oracle.Facts:
     """The independent checker's facts."""
     by_register = {name: checked(ORACLE[name], held) for name, held in rows.items()}
     if "vat" in by_register:
-        joined = oracle.joined(by_register["vat"], by_register["taxpayer"])
+        joined = oracle.joined([by_register["vat"], by_register["taxpayer"]])
         assert joined is not None
         return joined
     return next(iter(by_register.values()))

@@ -228,9 +228,9 @@ class Unsigning:
 
 
 def test_what_is_not_logged_is_neither_signed_nor_sent(asker: Asker, twin: Inside) -> None:
-    state, broken, key = twin.state(), Broken(twin.node.log), Unsigning(twin.node.gate._key.id)
+    state, broken, key = twin.state(), Broken(twin.node.log), Unsigning(twin.node.gate._key().id)
     asked = asker.query(grant="roomy")
-    with put(twin.node.gate, "_log", broken), put(twin.node.gate, "_key", key):
+    with put(twin.node.gate, "_log", broken), put(twin.node.gate, "_key", lambda: key):
         got = twin.send(asked)
     assert (got.code, got.status, got.entry) == ("exchange.log_unavailable", 503, None)
     assert (broken.tried, key.asked) == (1, 0)
@@ -241,15 +241,15 @@ def test_what_is_not_logged_is_neither_signed_nor_sent(asker: Asker, twin: Insid
 
 
 def test_a_refusal_that_is_not_logged_is_not_signed_either(asker: Asker, twin: Inside) -> None:
-    broken, key = Broken(twin.node.log), Unsigning(twin.node.gate._key.id)
-    with put(twin.node.gate, "_log", broken), put(twin.node.gate, "_key", key):
+    broken, key = Broken(twin.node.log), Unsigning(twin.node.gate._key().id)
+    with put(twin.node.gate, "_log", broken), put(twin.node.gate, "_key", lambda: key):
         got = twin.send(asker.query(grant="A" * 22))
     assert (got.code, got.entry, key.asked) == ("exchange.log_unavailable", None, 0)
 
 
 def test_the_entry_is_durable_before_anything_is_signed(asker: Asker, twin: Inside) -> None:
-    size, key = twin.node.log.tree.size, Unsigning(twin.node.gate._key.id)
-    with put(twin.node.gate, "_key", key), pytest.raises(AssertionError, match="nobody signs here"):
+    size, key = twin.node.log.tree.size, Unsigning(twin.node.gate._key().id)
+    with put(twin.node.gate, "_key", lambda: key), pytest.raises(AssertionError, match="nobody signs here"):
         twin.send(asker.query(grant="roomy"))
     assert (key.asked, twin.node.log.tree.size) == (1, size + 1)
     assert [*twin.node.log.entries()][-1].record is not None

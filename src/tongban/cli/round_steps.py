@@ -135,6 +135,10 @@ class Steps:
         found = counts(read_results(folder.directory(Stage.DECIDED) / "decisions.parquet"))
         return {"round": folder.name, "stage": folder.stage.value, **found}
 
+    def draws(self, id: str | None) -> bool:
+        """Whether the matter has a quota to draw for; otherwise the round ends with its findings."""
+        return read_round(self.city.round(id)).policy.draws
+
     def status(self, id: str | None) -> Said:
         """How far it is; from the findings on, every rule's verdicts."""
         folder = self.city.round(id)

@@ -119,7 +119,6 @@ async def _round(city: Any, quiet: bool) -> dict[str, Any]:
     """The world's round, step by step; steps that were done before say what they found then."""
     from tongban.cli.board import Board
     from tongban.cli.round_steps import Steps
-    from tongban.rounds.round import read_round
 
     steps = Steps(city, "T-0001")
     opened = await steps.new(None)
@@ -131,7 +130,7 @@ async def _round(city: Any, quiet: bool) -> dict[str, Any]:
         return {**said, "refused": "verified"}
     said["decided"] = steps.decide(id)
     said |= {"tables": steps.status(id).get("tables", []), "refused": None}
-    if not read_round(city.round(id)).policy.draws:
+    if not steps.draws(id):
         return said
     said["frozen"] = await steps.freeze(id, False)
     if not _held_up(said):
